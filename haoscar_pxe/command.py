@@ -1,0 +1,78 @@
+"""The one way to run another program: argv logged ready to paste, stderr kept, never a shell.
+
+It does not interpret what the program printed.
+"""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from haoscar_pxe.errors import CommandError, MissingToolError
+
+log = logging.getLogger(__name__)
+
+LAST_WORDS_LINES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A program that ended with exit status 0."""
+
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def text(self) -> str:
+        """stdout as UTF-8; undecodable bytes survive as surrogates."""
+        return self.stdout.decode("utf-8", "surrogateescape")
+
+
+class Run(Protocol):
+    """Runs a program to its end. Passed in, so that a test can stand in for disks and mounts."""
+
+    def __call__(self, argv: Sequence[str], *, stdin: bytes = b"", hint: str = "") -> Finished:
+        """Raises MissingToolError (not on PATH) or CommandError (exit status not 0)."""
+        ...
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    stdin: bytes = b"",
+    hint: str = "",
+    timeout_s: float | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Finished:
+    """Run argv to its end and return its output.
+
+    hint: what the user should type if it fails.
+    Raises MissingToolError when argv[0] is not to be found, CommandError otherwise.
+    """
+    printable = shlex.join(argv)
+    log.debug("run: %s", printable)
+    try:
+        done = subprocess.run(
+            argv, input=stdin, capture_output=True, check=False, timeout=timeout_s, env=env
+        )
+    except FileNotFoundError as error:
+        raise MissingToolError(
+            f"the program '{argv[0]}' is not on this machine",
+            hint=hint or "'haoscar-pxe doctor' names the package",
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise CommandError(f"no end after {timeout_s:g} s: {printable}", hint=hint) from error
+    if done.returncode != 0:
+        raise CommandError(
+            f"exit status {done.returncode}: {printable}\n{_last_words(done.stderr)}", hint=hint
+        )
+    return Finished(done.stdout, done.stderr)
+
+
+def _last_words(stderr: bytes) -> str:
+    lines = stderr.decode("utf-8", "replace").strip().splitlines()
+    return "\n".join(f"    {line}" for line in lines[-LAST_WORDS_LINES:])

@@ -1,0 +1,27 @@
+"""How a long operation tells whoever watches how far it is; printing is the watcher's business."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Receives counts as an operation goes on. Cheap enough to call for every file."""
+
+    def expect(self, total_bytes: int) -> None:
+        """Announce (or correct) how many bytes of content there will be, once known."""
+        ...
+
+    def advance(self, size_bytes: int, entries: int = 1) -> None:
+        """Say that this many more bytes and entries are done."""
+        ...
+
+
+class Silence:
+    """The Progress of someone who does not want to know."""
+
+    def expect(self, total_bytes: int) -> None:
+        """Drop it."""
+
+    def advance(self, size_bytes: int, entries: int = 1) -> None:
+        """Drop it."""
