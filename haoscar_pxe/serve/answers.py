@@ -1,0 +1,53 @@
+"""The seam to the boot decision: what the boot server asks for every request; `boot` implements it.
+
+`dhcp` and `tftp` are called on the server's one loop and must answer from memory (below a
+millisecond). The others may render, read the repository or write the registry: each is called in
+a thread of its own, several at once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from haoscar_pxe.nodes.asking import Asker, DhcpDecision, FileAnswer, OrderAnswer, Refusal
+
+
+class Answers(Protocol):
+    """Decides what every asker is given. A name or token from the network may be anything."""
+
+    def dhcp(self, asker: Asker) -> DhcpDecision:
+        """What to tell it, or Silence."""
+        ...
+
+    def tftp(self, name: str, peer_ip: str) -> FileAnswer | None:
+        """The file of that name (slashes at its start already taken off); None: there is none."""
+        ...
+
+    def http_boot(self, name: str) -> Path | None:
+        """GET /boot/<name>, name being "<artifact id>/vmlinuz" or "<artifact id>/initramfs"."""
+        ...
+
+    def order(self, mac: str, peer_ip: str) -> OrderAnswer:
+        """The install order of the node with that MAC, or why it gets none."""
+        ...
+
+    def may_fetch(self, token: str) -> bool:
+        """Whether "Authorization: Bearer <token>" opens manifests and packs."""
+        ...
+
+    def manifest(self, image: str, generation: int) -> Path | None:
+        """The signed manifest's file."""
+        ...
+
+    def packs_of(self, image: str, generation: int) -> bytes | None:
+        """A JSON list of the ids of all packs that the generation needs."""
+        ...
+
+    def pack(self, pack_id: str) -> Path | None:
+        """The pack's file."""
+        ...
+
+    def event(self, token: str, body: bytes) -> Refusal | None:
+        """Record a NodeEvent (JSON); None: recorded."""
+        ...
