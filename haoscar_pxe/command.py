@@ -10,6 +10,7 @@ import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from haoscar_pxe.errors import CommandError, MissingToolError
@@ -71,6 +72,25 @@ def run(
             f"exit status {done.returncode}: {printable}\n{_last_words(done.stderr)}", hint=hint
         )
     return Finished(done.stdout, done.stderr)
+
+
+def start(argv: Sequence[str], output: Path) -> subprocess.Popen[bytes]:
+    """Start argv and leave it running; what it prints is appended to `output`.
+
+    It is in a session of its own, so that the terminal's Ctrl-C reaches us alone; the caller
+    owns it and must end it. Raises MissingToolError.
+    """
+    log.debug("start: %s", shlex.join(argv))
+    with output.open("ab") as file:
+        try:
+            return subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
+            )
+        except FileNotFoundError as error:
+            raise MissingToolError(
+                f"the program '{argv[0]}' is not on this machine",
+                hint="'haoscar-pxe doctor' names the package",
+            ) from error
 
 
 def _last_words(stderr: bytes) -> str:
