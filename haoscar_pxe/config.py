@@ -1,0 +1,238 @@
+"""The configuration file: TOML to frozen values, every problem reported at once, and back.
+
+Only `cli` loads it; rooms receive the slice they need. `templates/site/haoscar-pxe.toml` is the
+file with its comments.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Address, IPv4Interface
+from pathlib import Path
+from typing import Literal, TypeVar, get_type_hints
+
+import msgspec
+
+from haoscar_pxe.errors import ConfigError
+from haoscar_pxe.rendering import render
+
+FILE_NAME = "haoscar-pxe.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Folders of the image server; relative ones start at the configuration's own folder."""
+
+    repository: str = "/var/lib/haoscar-pxe/images"
+    state: str = "/var/lib/haoscar-pxe"
+    keys: str = "/etc/haoscar-pxe/keys"
+    templates: str = ""
+
+    @property
+    def site_templates(self) -> Path | None:
+        """The site's own template folder, None when it has none."""
+        return Path(self.templates) if self.templates else None
+
+    @property
+    def registry(self) -> Path:
+        """The SQLite file of the registry."""
+        return Path(self.state) / "registry.sqlite"
+
+
+@dataclass(frozen=True, slots=True)
+class ServeConfig:
+    """What `serve` listens on and tells nodes. pool: first and last address, or empty."""
+
+    interface: str = "eth0"
+    address: str = "10.77.0.1/24"
+    http_port: int = 8069
+    dhcp: bool = True
+    tftp: bool = True
+    gateway: str = ""
+    dns: tuple[str, ...] = ()
+    domain: str = ""
+    lease_s: int = 3600
+    pool: tuple[str, ...] = ()
+    router_advertisement: bool = False
+
+    @property
+    def ip(self) -> IPv4Interface:
+        """The server's own address with its network."""
+        return IPv4Interface(self.address)
+
+    @property
+    def url(self) -> str:
+        """Base of every HTTP path this server answers."""
+        return f"http://{self.ip.ip}:{self.http_port}"
+
+
+@dataclass(frozen=True, slots=True)
+class InstallConfig:
+    """What every install order says."""
+
+    shell_on_failure: bool = False
+    after: Literal["reboot", "poweroff"] = "reboot"
+    patience_s: int = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureConfig:
+    """exclude: absolute paths that never belong to an image."""
+
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityRule:
+    """A file the site adds to the standby's identity. path: absolute, on the standby."""
+
+    path: str
+    template: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole file."""
+
+    paths: Paths = field(default_factory=Paths)
+    serve: ServeConfig = field(default_factory=ServeConfig)
+    install: InstallConfig = field(default_factory=InstallConfig)
+    capture: CaptureConfig = field(default_factory=CaptureConfig)
+    identity: tuple[IdentityRule, ...] = ()
+
+    def render(self) -> str:
+        """The file with its comments; `parse` reads it back to an equal value."""
+        return render("site/haoscar-pxe.toml", {name: getattr(self, name) for name in _SECTIONS})
+
+
+S = TypeVar("S", Paths, ServeConfig, InstallConfig, CaptureConfig)
+_SECTIONS = ("paths", "serve", "install", "capture", "identity")
+
+
+def load(path: Path) -> Config:
+    """Read a configuration file.
+
+    Raises ConfigError: not there, not TOML, or wrong; the message lists every problem.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"there is no configuration at {path}", hint="'haoscar-pxe init' writes one"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {error}") from error
+    return parse(text, str(path), path.parent.absolute())
+
+
+def parse(text: str, source: str, folder: Path) -> Config:
+    """The value of a configuration text. source: its name in messages. folder: see Paths."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{source} is not TOML: {error}") from error
+    problems: list[str] = []
+    config = _config(document, problems)
+    if not problems:
+        problems += check(config)
+    if problems:
+        listed = "".join(f"\n  - {problem}" for problem in problems)
+        raise ConfigError(
+            f"{source} has {len(problems)} problem(s):{listed}",
+            hint="'haoscar-pxe init --print' shows a right one with every key explained",
+        )
+    return replace(config, paths=_absolute(config.paths, folder))
+
+
+def _config(document: dict[str, object], problems: list[str]) -> Config:
+    problems += [f"there is no section [{name}]" for name in document if name not in _SECTIONS]
+    rules = document.get("identity", [])
+    if not isinstance(rules, list):
+        problems.append("[[identity]] takes double brackets: there may be several")
+        rules = []
+    return Config(
+        paths=_section(Paths, document.get("paths", {}), "paths", problems),
+        serve=_section(ServeConfig, document.get("serve", {}), "serve", problems),
+        install=_section(InstallConfig, document.get("install", {}), "install", problems),
+        capture=_section(CaptureConfig, document.get("capture", {}), "capture", problems),
+        identity=tuple(_rule(rule, problems) for rule in rules),
+    )
+
+
+def _section(kind: type[S], given: object, name: str, problems: list[str]) -> S:
+    """One section; what is not given keeps its default, what is wrong becomes a problem."""
+    if not isinstance(given, dict):
+        problems.append(f"{name} must be a section, [{name}]")
+        return kind()
+    types = get_type_hints(kind)
+    problems += [f"{name}.{key} is not a setting" for key in given if key not in types]
+    values = {}
+    for key, value in given.items():
+        try:
+            values[key] = msgspec.convert(value, types.get(key, object))
+        except msgspec.ValidationError as error:
+            problems.append(f"{name}.{key}: {error}")
+    return kind(**{key: value for key, value in values.items() if key in types})
+
+
+def _rule(given: object, problems: list[str]) -> IdentityRule:
+    try:
+        return msgspec.convert(given, IdentityRule)
+    except msgspec.ValidationError as error:
+        problems.append(f"[[identity]]: {error}")
+        return IdentityRule(path="/", template="", reason="")
+
+
+def check(config: Config) -> list[str]:
+    """What is wrong with the values, each in words; empty if nothing is."""
+    serve = config.serve
+    try:
+        network = serve.ip.network
+    except ValueError as error:
+        return [f"serve.address: {error}; write address and prefix, as in 10.77.0.1/24"]
+    problems = [
+        f"serve.{name}: '{text}' is no IPv4 address"
+        for name, texts in (("gateway", (serve.gateway,)), ("dns", serve.dns), ("pool", serve.pool))
+        for text in texts
+        if text and not _is_address(text)
+    ]
+    if "/" not in serve.address:
+        problems.append(
+            f"serve.address: '{serve.address}' has no prefix length, as in 10.77.0.1/24"
+        )
+    if not 1 <= serve.http_port <= 65535:
+        problems.append(f"serve.http_port: {serve.http_port} is no port")
+    if serve.lease_s < 60:
+        problems.append(f"serve.lease_s: {serve.lease_s} is below a minute")
+    if len(serve.pool) not in (0, 2):
+        problems.append("serve.pool: give the first and the last address, or nothing")
+    elif not problems and any(IPv4Address(text) not in network for text in serve.pool):
+        problems.append(f"serve.pool: not all of it is in {network}")
+    problems += [
+        f"[[identity]]: path '{rule.path}' must be absolute"
+        for rule in config.identity
+        if not rule.path.startswith("/")
+    ]
+    return problems
+
+
+def _is_address(text: str) -> bool:
+    try:
+        IPv4Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _absolute(paths: Paths, folder: Path) -> Paths:
+    def from_folder(text: str) -> str:
+        return str(folder / text) if text else ""
+
+    return Paths(
+        repository=from_folder(paths.repository),
+        state=from_folder(paths.state),
+        keys=from_folder(paths.keys),
+        templates=from_folder(paths.templates),
+    )

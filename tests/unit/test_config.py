@@ -1,0 +1,89 @@
+"""The configuration file: every key round-trips, every problem is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from haoscar_pxe.config import (
+    CaptureConfig,
+    Config,
+    IdentityRule,
+    InstallConfig,
+    Paths,
+    ServeConfig,
+    load,
+    parse,
+)
+from haoscar_pxe.errors import ConfigError
+
+FULL = Config(
+    paths=Paths("/srv/images", "/srv/state", "/srv/keys", "/srv/templates"),
+    serve=ServeConfig(
+        interface="eth1",
+        address="192.0.2.1/25",
+        http_port=8080,
+        dhcp=False,
+        tftp=False,
+        gateway="192.0.2.126",
+        dns=("192.0.2.2", "192.0.2.3"),
+        domain="cluster.example",
+        lease_s=600,
+        pool=("192.0.2.100", "192.0.2.110"),
+        router_advertisement=True,
+    ),
+    install=InstallConfig(shell_on_failure=True, after="poweroff", patience_s=60),
+    capture=CaptureConfig(exclude=("/scratch", "/data")),
+    identity=(IdentityRule("/etc/mailname", "site/mailname", "own mail name"),),
+)
+
+
+@pytest.mark.parametrize("config", [Config(), FULL], ids=["defaults", "everything set"])
+def test_the_rendered_file_reads_back_as_the_same_value(config: Config) -> None:
+    assert parse(config.render(), "test", Path("/")) == config
+
+
+def test_every_problem_is_reported_not_only_the_first() -> None:
+    text = """
+        [serve]
+        address = "10.77.0.1/24"
+        http_port = "eighty"
+        gateway = "nowhere"
+        colour = "blue"
+        [boot]
+    """
+    with pytest.raises(ConfigError) as caught:
+        parse(text, "site.toml", Path("/"))
+    message = str(caught.value)
+    for part in ("site.toml has 3 problem(s)", "serve.http_port", "serve.colour", "[boot]"):
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('address = "10.77.0.1"', "no prefix length"),
+        ('address = "ten"', "serve.address"),
+        ('dns = ["a.b"]', "serve.dns: 'a.b'"),
+        ('pool = ["10.77.0.9"]', "first and the last"),
+        ('pool = ["10.77.0.9", "10.78.0.9"]', "not all of it is in 10.77.0.0/24"),
+        ("lease_s = 5", "below a minute"),
+        ("http_port = 70000", "no port"),
+    ],
+)
+def test_a_wrong_value_is_named(line: str, said: str) -> None:
+    with pytest.raises(ConfigError, match="problem") as caught:
+        parse(f"[serve]\n{line}\n", "test", Path("/"))
+    assert said in str(caught.value)
+
+
+def test_a_missing_file_says_what_writes_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path / "none.toml")
+    assert "haoscar-pxe init" in caught.value.hint
+
+
+def test_relative_paths_start_at_the_configurations_folder(tmp_path: Path) -> None:
+    (tmp_path / "site.toml").write_text('[paths]\nrepository = "images"\n')
+    assert load(tmp_path / "site.toml").paths.repository == str(tmp_path / "images")
