@@ -1,0 +1,103 @@
+"""From what an administrator types to a Node: spellings made one, mistakes named, secrets drawn.
+
+The network is not asked and the registry is not changed here.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import uuid
+from ipaddress import IPv4Address, IPv4Interface
+
+import msgspec
+
+from haoscar_pxe.errors import NodeError
+from haoscar_pxe.nodes.node import Interface, Node, NodeState, Role, Wipe
+
+TOKEN_BYTES = 24
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+_DISK = re.compile(r"auto|/dev/[\w./:-]+|(serial|wwn):\S+")
+
+
+def canonical_mac(text: str) -> str:
+    """A MAC address in lower case with colons, whichever way it was written.
+
+    >>> canonical_mac("52-54-00-AB-CD-EF"), canonical_mac("5254.00ab.cdef")
+    ('52:54:00:ab:cd:ef', '52:54:00:ab:cd:ef')
+    """
+    digits = re.sub(r"[.:-]", "", text.strip()).lower()
+    if not re.fullmatch(r"[0-9a-f]{12}", digits):
+        raise NodeError(f"'{text}' is no MAC address", hint="write it as 52:54:00:ab:cd:ef")
+    if int(digits[1], 16) & 1:
+        raise NodeError(f"'{text}' is a group address, which no machine has as its own")
+    return ":".join(digits[at : at + 2] for at in range(0, 12, 2))
+
+
+def interface(mac: str, address: str, gateway: str = "", name: str = "") -> Interface:
+    """An interface as declared. Raises NodeError naming what is wrong with it."""
+    try:
+        parsed = IPv4Interface(address)
+        next_hop = IPv4Address(gateway) if gateway else None
+    except ValueError as error:
+        raise NodeError(f"interface {mac}: {error}") from error
+    if "/" not in address:
+        raise NodeError(
+            f"address '{address}' has no prefix length", hint=f"write it as {address}/24"
+        )
+    if parsed.ip in (parsed.network.network_address, parsed.network.broadcast_address):
+        raise NodeError(f"{address} is not an address a machine of {parsed.network} can have")
+    if next_hop and next_hop not in parsed.network:
+        raise NodeError(f"gateway {gateway} is not in {parsed.network}, so it cannot be reached")
+    return Interface(mac=canonical_mac(mac), address=str(parsed), gateway=gateway, name=name)
+
+
+def new_node(
+    name: str,
+    *,
+    role: Role,
+    image: str,
+    interfaces: tuple[Interface, ...],
+    generation: int | None = None,
+    disk: str = "auto",
+    wipe: Wipe = "blank",
+) -> Node:
+    """A node that was never seen before: armed, with a machine-id and a token of its own."""
+    return checked(
+        Node(
+            name=name,
+            role=role,
+            image=image,
+            generation=generation,
+            interfaces=interfaces,
+            state=NodeState.ARMED,
+            disk=disk,
+            wipe=wipe,
+            machine_id=uuid.uuid4().hex,
+            order_token=secrets.token_urlsafe(TOKEN_BYTES),
+        )
+    )
+
+
+def checked(node: Node) -> Node:
+    """The same node. Raises NodeError when a name, an interface or the disk cannot be right."""
+    if not _NAME.fullmatch(node.name):
+        raise NodeError(
+            f"'{node.name}' is no host name",
+            hint="lower-case letters, digits and hyphens, as in standby or head2.cluster.example",
+        )
+    if not node.interfaces:
+        raise NodeError(f"node {node.name} has no interface, so it can never ask for anything")
+    if not _DISK.fullmatch(node.disk):
+        raise NodeError(
+            f"'{node.disk}' names no disk",
+            hint="auto, /dev/…, serial:… or wwn:… (see lsblk -o +SERIAL)",
+        )
+    return node
+
+
+def armed(node: Node) -> Node:
+    """The node, to be installed at its next network boot; what was ordered before is void."""
+    return msgspec.structs.replace(
+        node, state=NodeState.ARMED, order_token=secrets.token_urlsafe(TOKEN_BYTES)
+    )

@@ -1,0 +1,186 @@
+"""The registry: nodes and what they reported, kept in SQLite behind a narrow interface.
+
+    nodes   (name, record)      record: the Node as JSON
+    claims  (claim, name)       "mac 52:54:…", "address 10.77.0.20", "token …": each has one owner
+    events  (id, name, at_ns, record)
+
+One process serves while another changes nodes: each call is one transaction of its own, and WAL
+lets readers go on while somebody writes. What is read before a write is read under the write
+lock. Nothing else may know that this is SQLite.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import IPv4Interface
+from pathlib import Path
+
+import msgspec
+
+from haoscar_pxe.errors import NodeError
+from haoscar_pxe.nodes.node import Node
+from haoscar_pxe.nodes.order import NodeEvent
+
+_SCHEMA = """
+    CREATE TABLE IF NOT EXISTS nodes (name TEXT PRIMARY KEY, record BLOB NOT NULL);
+    CREATE TABLE IF NOT EXISTS claims (claim TEXT PRIMARY KEY, name TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS events (
+        id INTEGER PRIMARY KEY, name TEXT NOT NULL, at_ns INTEGER NOT NULL, record BLOB NOT NULL);
+    CREATE INDEX IF NOT EXISTS events_of ON events (name, id);
+"""
+BUSY_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """What a node reported. number rises with time; at_ns: nanoseconds since 1970, here."""
+
+    number: int
+    at_ns: int
+    event: NodeEvent
+
+
+class Registry:
+    """The registry in one file. Safe to use from several threads and processes."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or make it. Raises NodeError if the file cannot be used."""
+        self.path = path
+        self._lock = threading.Lock()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(
+                path, timeout=BUSY_TIMEOUT_S, check_same_thread=False, isolation_level=None
+            )
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.executescript(_SCHEMA)
+        except (OSError, sqlite3.Error) as error:
+            raise NodeError(
+                f"the registry {path} cannot be used: {error}",
+                hint="check paths.state in the configuration, and who may write there",
+            ) from error
+
+    def add(self, node: Node) -> None:
+        """Add a node. Raises NodeError: its name, a MAC or an address is taken."""
+        with self._transaction() as connection:
+            if connection.execute("SELECT 1 FROM nodes WHERE name = ?", (node.name,)).fetchone():
+                raise NodeError(
+                    f"there is a node {node.name} already",
+                    hint=f"'haoscar-pxe node set {node.name} …' changes it",
+                )
+            _put(connection, node)
+
+    def change(self, name: str, how: Callable[[Node], Node]) -> Node:
+        """Replace a node by how(node), in one transaction. Raises NodeError as `get` and `add`."""
+        with self._transaction() as connection:
+            changed = how(_get(connection, name))
+            connection.execute("DELETE FROM claims WHERE name = ?", (name,))
+            _put(connection, changed)
+            return changed
+
+    def remove(self, name: str) -> Node:
+        """Forget a node and its events; returns what it was. Raises NodeError if unknown."""
+        with self._transaction() as connection:
+            node = _get(connection, name)
+            for table in ("nodes", "claims", "events"):
+                connection.execute(f"DELETE FROM {table} WHERE name = ?", (name,))
+            return node
+
+    def get(self, name: str) -> Node:
+        """The node of that name. Raises NodeError naming the known ones."""
+        with self._transaction("DEFERRED") as connection:
+            return _get(connection, name)
+
+    def by_mac(self, mac: str) -> Node | None:
+        """The node that declared the MAC (in canonical form)."""
+        return self._owner(f"mac {mac}")
+
+    def by_token(self, token: str) -> Node | None:
+        """The node whose present order carries the token."""
+        return self._owner(f"token {token}")
+
+    def nodes(self) -> list[Node]:
+        """All nodes, by name."""
+        with self._transaction("DEFERRED") as connection:
+            rows = connection.execute("SELECT record FROM nodes ORDER BY name").fetchall()
+        return [_decode(record) for (record,) in rows]
+
+    def record(self, name: str, event: NodeEvent, at_ns: int) -> None:
+        """Keep what a node reported."""
+        with self._transaction() as connection:
+            connection.execute(
+                "INSERT INTO events (name, at_ns, record) VALUES (?, ?, ?)",
+                (name, at_ns, msgspec.json.encode(event)),
+            )
+
+    def events(self, name: str, after: int = 0) -> list[RecordedEvent]:
+        """What a node reported, in order; only numbers above `after`."""
+        with self._transaction("DEFERRED") as connection:
+            rows = connection.execute(
+                "SELECT id, at_ns, record FROM events WHERE name = ? AND id > ? ORDER BY id",
+                (name, after),
+            ).fetchall()
+        return [
+            RecordedEvent(number, at_ns, msgspec.json.decode(record, type=NodeEvent))
+            for number, at_ns, record in rows
+        ]
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    def _owner(self, claim: str) -> Node | None:
+        with self._transaction("DEFERRED") as connection:
+            row = connection.execute(
+                "SELECT record FROM nodes JOIN claims USING (name) WHERE claim = ?", (claim,)
+            ).fetchone()
+        return _decode(row[0]) if row else None
+
+    @contextmanager
+    def _transaction(self, kind: str = "IMMEDIATE") -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            self._connection.execute(f"BEGIN {kind}")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+
+def _get(connection: sqlite3.Connection, name: str) -> Node:
+    row = connection.execute("SELECT record FROM nodes WHERE name = ?", (name,)).fetchone()
+    if row:
+        return _decode(row[0])
+    known = [other for (other,) in connection.execute("SELECT name FROM nodes ORDER BY name")]
+    raise NodeError(
+        f"there is no node '{name}'",
+        hint=f"known: {', '.join(known)}" if known else "'haoscar-pxe node add' makes one",
+    )
+
+
+def _put(connection: sqlite3.Connection, node: Node) -> None:
+    for claim in _claims(node):
+        taken = connection.execute("SELECT name FROM claims WHERE claim = ?", (claim,)).fetchone()
+        if taken:
+            raise NodeError(
+                f"{claim} belongs to node {taken[0]}",
+                hint=f"'haoscar-pxe node show {taken[0]}' shows what it has",
+            )
+        connection.execute("INSERT INTO claims VALUES (?, ?)", (claim, node.name))
+    record = msgspec.json.encode(node)
+    connection.execute("INSERT OR REPLACE INTO nodes VALUES (?, ?)", (node.name, record))
+
+
+def _claims(node: Node) -> list[str]:
+    macs = [f"mac {each.mac}" for each in node.interfaces]
+    addresses = [f"address {IPv4Interface(each.address).ip}" for each in node.interfaces]
+    return [*macs, *addresses, f"token {node.order_token}"]
+
+
+def _decode(record: bytes) -> Node:
+    return msgspec.json.decode(record, type=Node)

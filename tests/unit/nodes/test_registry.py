@@ -1,0 +1,122 @@
+"""The registry keeps what it is given, gives nobody an address twice, and bears two processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from haoscar_pxe.errors import NodeError
+from haoscar_pxe.nodes.declare import armed, interface, new_node
+from haoscar_pxe.nodes.node import Node
+from haoscar_pxe.nodes.order import NodeEvent, Step
+from haoscar_pxe.nodes.registry import Registry
+
+
+def node(number: int) -> Node:
+    return new_node(
+        f"node{number}",
+        role="standby",
+        image="primary",
+        interfaces=(interface(f"52:54:00:00:00:{number:02x}", f"10.77.0.{number}/24"),),
+    )
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    return Registry(tmp_path / "state" / "registry.sqlite")
+
+
+def test_a_node_is_found_by_name_mac_and_token(registry: Registry) -> None:
+    one = node(20)
+    registry.add(one)
+    assert registry.get("node20") == one
+    assert registry.by_mac("52:54:00:00:00:14") == one
+    assert registry.by_token(one.order_token) == one
+    assert registry.by_mac("52:54:00:00:00:15") is None
+
+
+def test_the_same_name_mac_or_address_is_refused_and_nothing_changes(registry: Registry) -> None:
+    registry.add(node(20))
+    same_mac = msgspec.structs.replace(node(20), name="other")
+    same_address = new_node(
+        "third",
+        role="standby",
+        image="primary",
+        interfaces=(interface("52:54:00:00:00:99", "10.77.0.20/16"),),
+    )
+    for clash in (node(20), same_mac, same_address):
+        with pytest.raises(NodeError, match="node20"):
+            registry.add(clash)
+    assert [each.name for each in registry.nodes()] == ["node20"]
+
+
+def test_arming_again_closes_the_old_tokens_door(registry: Registry) -> None:
+    one = node(20)
+    registry.add(one)
+    changed = registry.change("node20", armed)
+    assert registry.by_token(one.order_token) is None
+    assert registry.by_token(changed.order_token) == changed
+
+
+def test_a_refused_change_leaves_the_node_as_it_was(registry: Registry) -> None:
+    registry.add(node(20))
+    registry.add(node(21))
+    taken = registry.get("node20").interfaces
+    with pytest.raises(NodeError, match="node20"):
+        registry.change("node21", lambda old: msgspec.structs.replace(old, interfaces=taken))
+    assert registry.by_mac("52:54:00:00:00:15") == registry.get("node21")
+
+
+def test_an_unknown_name_says_which_are_known(registry: Registry) -> None:
+    registry.add(node(20))
+    with pytest.raises(NodeError) as caught:
+        registry.get("nobody")
+    assert "node20" in caught.value.hint
+
+
+def test_a_removed_node_leaves_its_address_free(registry: Registry) -> None:
+    registry.add(node(20))
+    registry.remove("node20")
+    registry.add(node(20))
+    assert [each.name for each in registry.nodes()] == ["node20"]
+
+
+def test_events_come_back_in_order_and_only_the_new_ones(registry: Registry) -> None:
+    registry.add(node(20))
+    for at, step in enumerate((Step.STARTED, Step.ORDER, Step.INSTALLED)):
+        registry.record("node20", NodeEvent(mac="52:54:00:00:00:14", step=step), at_ns=at)
+    first, *others = registry.events("node20")
+    assert [each.event.step for each in (first, *others)] == ["started", "order", "installed"]
+    assert registry.events("node20", after=first.number) == others
+
+
+def _mark(path: Path, times: int) -> None:
+    registry = Registry(path)
+    for _ in range(times):
+        registry.change(
+            "node20", lambda old: msgspec.structs.replace(old, generation=(old.generation or 0) + 1)
+        )
+
+
+def test_no_change_of_two_processes_is_lost(registry: Registry) -> None:
+    registry.add(node(20))
+    spawn = multiprocessing.get_context("spawn")
+    workers = [spawn.Process(target=_mark, args=(registry.path, 50)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+        assert worker.exitcode == 0
+    assert registry.get("node20").generation == 100
+
+
+def test_what_is_no_registry_is_refused_and_kept(tmp_path: Path) -> None:
+    path = tmp_path / "registry.sqlite"
+    path.write_bytes(b"something else entirely, long enough to have no SQLite header" * 20)
+    before = path.read_bytes()
+    with pytest.raises(NodeError, match="cannot be used"):
+        Registry(path)
+    assert path.read_bytes() == before
