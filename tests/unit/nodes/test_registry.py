@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -93,23 +94,22 @@ def test_events_come_back_in_order_and_only_the_new_ones(registry: Registry) -> 
     assert registry.events("node20", after=first.number) == others
 
 
-def _mark(path: Path, times: int) -> None:
-    registry = Registry(path)
-    for _ in range(times):
-        registry.change(
-            "node20", lambda old: msgspec.structs.replace(old, generation=(old.generation or 0) + 1)
-        )
+MARK_50_TIMES = """
+import sys, pathlib, msgspec
+from haoscar_pxe.nodes.registry import Registry
+registry = Registry(pathlib.Path(sys.argv[1]))
+for _ in range(50):
+    registry.change(
+        "node20", lambda old: msgspec.structs.replace(old, generation=(old.generation or 0) + 1)
+    )
+"""
 
 
 def test_no_change_of_two_processes_is_lost(registry: Registry) -> None:
     registry.add(node(20))
-    spawn = multiprocessing.get_context("spawn")
-    workers = [spawn.Process(target=_mark, args=(registry.path, 50)) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(60)
-        assert worker.exitcode == 0
+    argv = [sys.executable, "-c", MARK_50_TIMES, str(registry.path)]
+    workers = [subprocess.Popen(argv) for _ in range(2)]
+    assert [worker.wait(60) for worker in workers] == [0, 0]
     assert registry.get("node20").generation == 100
 
 
