@@ -1,0 +1,156 @@
+"""A virtual machine whose disk starts out blank: QEMU, with a serial console kept as a file.
+
+A machine has a folder of its own:
+
+    disk.raw      sparse; what the machine installs itself on
+    console.log   everything the serial line said, over all its boots
+    qemu.log      what QEMU itself said
+    qmp           control socket while it is on
+
+The network card sits at PCI slot 3, so that systemd names it ens3 in every machine.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from haoscar_pxe import command
+from haoscar_pxe.errors import RehearsalError
+from haoscar_pxe.image.layout import Firmware
+from haoscar_pxe.rehearse.accelerator import QEMU
+from haoscar_pxe.rehearse.network import Network
+from haoscar_pxe.rehearse.qmp import Monitor
+
+NIC_SLOT: Final = "0x3"
+DISK_SLOT: Final = "0x4"
+DISK_SERIAL: Final = "rehearsal"
+MIB: Final = 1024 * 1024
+GIB: Final = 1024 * MIB
+LOOK_EVERY_S: Final = 0.2
+STARTS_WITHIN_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """What the machine is made of. mac: lower case with colons. accelerator: QEMU's -accel."""
+
+    mac: str
+    accelerator: str
+    disk_bytes: int = 4 * GIB
+    memory_mib: int = 1536
+    processors: int = 2
+    firmware: Firmware = "bios"
+
+
+class Machine:
+    """One virtual machine in a rehearsal's network; the network must outlive it.
+
+    Powering on is done again and again on the same disk, as with a real machine. Use as a context
+    manager: it is off at the end, whatever happened.
+    """
+
+    def __init__(self, folder: Path, network: Network, hardware: Hardware, tap: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.hardware = hardware
+        self.disk = folder / "disk.raw"
+        self.console_log = folder / "console.log"
+        self.qemu_log = folder / "qemu.log"
+        self._qmp = folder / "qmp"
+        self._network = network
+        self._tap = tap
+        self._process: subprocess.Popen[bytes] | None = None
+        self.console_log.write_bytes(b"")
+        self._make_blank_disk()
+
+    def __enter__(self) -> Machine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.power_off()
+
+    @property
+    def is_on(self) -> bool:
+        """Whether QEMU runs; one that ended by itself (`stop_at_reset`) is off."""
+        return self._process is not None and self._process.poll() is None
+
+    def power_on(self, *, stop_at_reset: bool = False) -> None:
+        """Switch on; it tries the network first, then the disk.
+
+        stop_at_reset: a reboot ends the machine, so that its disk can be looked at in between.
+        Raises RehearsalError with QEMU's words if it does not start.
+        """
+        self._qmp.unlink(missing_ok=True)
+        argv = self._network.command(self.argv(stop_at_reset=stop_at_reset))
+        self._process = command.start(argv, self.qemu_log)
+        if not self.wait(self._qmp.exists, STARTS_WITHIN_S) or not self.is_on:
+            words = self.qemu_log.read_text(errors="replace").strip()
+            raise RehearsalError(f"QEMU did not start:\n{words}", hint=f"see {self.qemu_log}")
+
+    def argv(self, *, stop_at_reset: bool) -> list[str]:
+        """QEMU's command line, ready to paste (inside the network)."""
+        hardware = self.hardware
+        return [
+            *(QEMU, "-name", self._tap, "-nodefaults", "-display", "none"),
+            *("-accel", hardware.accelerator, "-cpu", "max"),
+            *("-smp", str(hardware.processors), "-m", str(hardware.memory_mib)),
+            *("-vga", "std", "-device", "virtio-rng-pci,addr=0x5"),
+            *("-chardev", f"file,id=line,path={self.console_log},append=on"),
+            *("-serial", "chardev:line"),
+            *("-qmp", f"unix:{self._qmp},server=on,wait=off"),
+            *_firmware(hardware.firmware),
+            *("-netdev", f"tap,id=net0,ifname={self._tap},script=no,downscript=no"),
+            *("-device", f"virtio-net-pci,netdev=net0,mac={hardware.mac},addr={NIC_SLOT}"),
+            *("-drive", f"file={self.disk},format=raw,if=none,id=disk0,discard=unmap"),
+            *("-device", f"virtio-blk-pci,drive=disk0,serial={DISK_SERIAL},addr={DISK_SLOT}"),
+            *(["-no-reboot"] if stop_at_reset else []),
+        ]
+
+    def wait(self, is_so: Callable[[], bool], within_s: float) -> bool:
+        """Wait until is_so() or the machine is off; whether is_so() in the end."""
+        deadline = time.monotonic() + within_s
+        while not (so := is_so()) and self.is_on and time.monotonic() < deadline:
+            time.sleep(LOOK_EVERY_S)
+        return so or is_so()
+
+    def console(self) -> str:
+        """All that the serial line said so far."""
+        return self.console_log.read_bytes().decode("utf-8", "replace")
+
+    def screendump(self, file: Path) -> None:
+        """Save what the screen shows as a PPM picture; firmware speaks there, not on the line."""
+        with Monitor(self._qmp) as monitor:
+            monitor.execute("screendump", filename=str(file))
+
+    def press_power_button(self) -> None:
+        """Ask the operating system to shut down, as ACPI does."""
+        with Monitor(self._qmp) as monitor:
+            monitor.execute("system_powerdown")
+
+    def power_off(self) -> None:
+        """Pull the plug; nothing the guest had not written reaches the disk."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        process.wait()
+        self._qmp.unlink(missing_ok=True)
+
+    def _make_blank_disk(self) -> None:
+        self.disk.unlink(missing_ok=True)
+        with self.disk.open("wb") as file:
+            os.truncate(file.fileno(), self.hardware.disk_bytes)
+
+
+def _firmware(firmware: Firmware) -> list[str]:
+    if firmware == "bios":
+        # SeaBIOS; the card's option ROM is iPXE. Network first, then disk, as heads are set up.
+        return ["-machine", "pc", "-boot", "order=nc"]
+    raise RehearsalError(
+        "a rehearsal has no UEFI machine yet", hint="rehearse a head that boots by BIOS"
+    )
