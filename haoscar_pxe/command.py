@@ -69,7 +69,9 @@ def run(
         raise CommandError(f"no end after {timeout_s:g} s: {printable}", hint=hint) from error
     if done.returncode != 0:
         raise CommandError(
-            f"exit status {done.returncode}: {printable}\n{_last_words(done.stderr)}", hint=hint
+            f"exit status {done.returncode}: {printable}\n{_last_words(done.stderr)}",
+            hint=hint,
+            status=done.returncode,
         )
     return Finished(done.stdout, done.stderr)
 

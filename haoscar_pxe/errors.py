@@ -33,9 +33,16 @@ class MissingToolError(HaoscarError):
 
 
 class CommandError(HaoscarError):
-    """A program that was started ended badly; the message holds its argv and its last words."""
+    """A program that was started ended badly; the message holds its argv and its last words.
+
+    status: the exit status it ended with (negative: killed by that signal), None if it never did.
+    """
 
     exit_status = 13
+
+    def __init__(self, message: str, *, hint: str = "", status: int | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
 
 
 class BusyError(HaoscarError):
