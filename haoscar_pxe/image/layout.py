@@ -47,6 +47,13 @@ class BiosBoot(Struct, frozen=True, kw_only=True, tag="bios_boot"):
     """The partition that GRUB embeds itself in on a GPT disk under BIOS."""
 
 
+class Extended(Struct, frozen=True, kw_only=True, tag="extended"):
+    """The MBR's container of logical partitions (type 5, f or 85), as Debian's installer makes it.
+
+    It holds no bytes of its own; the partitions inside it, numbered from 5, are listed beside it.
+    """
+
+
 class Unsupported(Struct, frozen=True, kw_only=True, tag="unsupported"):
     """Something captured by name that cannot be rebuilt yet: LVM, RAID, LUKS, or unknown bytes."""
 
@@ -54,7 +61,7 @@ class Unsupported(Struct, frozen=True, kw_only=True, tag="unsupported"):
     detail: str = ""
 
 
-Content: TypeAlias = FileSystem | Swap | BiosBoot | Unsupported
+Content: TypeAlias = FileSystem | Swap | BiosBoot | Extended | Unsupported
 
 
 class Partition(Struct, frozen=True, kw_only=True):
