@@ -1,0 +1,138 @@
+"""DHCP options as bytes: the tagged fields behind the BOOTP header, split, joined and overloaded.
+
+Sources: RFC 2132 (codes and formats), RFC 3396 (long options), RFC 4578 (PXE), RFC 3046 (relay
+agents). What an option's bytes mean is its reader's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import Final
+
+from haoscar_pxe.errors import WireError
+
+MAGIC_COOKIE: Final = b"\x63\x82\x53\x63"  # RFC 2131 section 3
+LONGEST_PIECE: Final = 255  # a length is one byte; RFC 3396 splits what is longer
+
+
+class OptionCode(IntEnum):
+    """The codes that this server reads or writes; RFC 2132 unless said otherwise."""
+
+    PAD = 0
+    SUBNET_MASK = 1
+    ROUTER = 3
+    DOMAIN_NAME_SERVER = 6
+    HOST_NAME = 12
+    DOMAIN_NAME = 15
+    BROADCAST_ADDRESS = 28
+    VENDOR_SPECIFIC = 43
+    REQUESTED_ADDRESS = 50
+    LEASE_TIME = 51
+    OVERLOAD = 52
+    MESSAGE_TYPE = 53
+    SERVER_IDENTIFIER = 54
+    PARAMETER_REQUEST_LIST = 55
+    MESSAGE = 56
+    MAXIMUM_MESSAGE_SIZE = 57
+    RENEWAL_TIME = 58
+    REBINDING_TIME = 59
+    VENDOR_CLASS = 60
+    CLIENT_IDENTIFIER = 61
+    TFTP_SERVER_NAME = 66
+    BOOT_FILENAME = 67
+    USER_CLASS = 77  # RFC 3004
+    RELAY_AGENT_INFORMATION = 82  # RFC 3046
+    CLIENT_ARCHITECTURE = 93  # RFC 4578
+    CLIENT_NETWORK_INTERFACE = 94  # RFC 4578
+    CLIENT_UUID = 97  # RFC 4578
+    IPXE_ENCAPSULATED = 175  # https://ipxe.org/howto/dhcpd
+    END = 255
+
+
+class Overload(IntEnum):
+    """Bits of option 52: which header fields hold options instead of their own value."""
+
+    FILE = 1
+    SNAME = 2
+
+
+def decode_fields(options: bytes, sname: bytes, file: bytes) -> dict[int, bytes]:
+    r"""Read the options field and, where option 52 says so, `file` and then `sname` (RFC 3396 5).
+
+    An option that comes in pieces is joined in that order.
+
+    >>> decode_fields(b"\x0c\x02ab\x34\x01\x01\xff", b"", b"\x0c\x01c\xff")
+    {12: b'abc', 52: b'\x01'}
+    """
+    pieces = _split_field(options)
+    overload = next((value for code, value in pieces if code == OptionCode.OVERLOAD), b"\0")
+    if overload not in (b"\0", b"\1", b"\2", b"\3"):
+        raise WireError(f"DHCP option 52 (overload) is {overload.hex() or 'empty'}, not 1, 2 or 3")
+    if overload[0] & Overload.FILE:
+        pieces += _split_field(file)
+    if overload[0] & Overload.SNAME:
+        pieces += _split_field(sname)
+    return _join(pieces)
+
+
+def _split_field(field: bytes) -> list[tuple[int, bytes]]:
+    """The (code, value) pieces of one field. A missing END is forgiven: old ROMs leave it out."""
+    pieces = []
+    position = 0
+    while position < len(field) and field[position] != OptionCode.END:
+        code = field[position]
+        position += 1
+        if code == OptionCode.PAD:
+            continue
+        length = field[position] if position < len(field) else -1
+        value = field[position + 1 : position + 1 + length]
+        if len(value) != length:
+            raise WireError(f"DHCP option {code} says {length} bytes and {len(value)} are left")
+        pieces.append((code, value))
+        position += 1 + length
+    return pieces
+
+
+def _join(pieces: list[tuple[int, bytes]]) -> dict[int, bytes]:
+    joined: dict[int, bytes] = {}
+    for code, value in pieces:
+        joined[code] = joined.get(code, b"") + value
+    return joined
+
+
+def encode_fields(options: Mapping[int, bytes]) -> bytes:
+    """Write the options field: message type first, relay information last, then END.
+
+    RFC 3046 section 2.2 wants option 82 to be the last; RFC 2131 puts 53 first only by custom,
+    but old ROMs look for it there. Raises WireError for a code that no option can have.
+    """
+    field = b"".join(encode_option(code, options[code]) for code in sorted(options, key=_place))
+    return field + bytes([OptionCode.END])
+
+
+def _place(code: int) -> tuple[int, int]:
+    if code == OptionCode.MESSAGE_TYPE:
+        return (0, code)
+    return (2 if code == OptionCode.RELAY_AGENT_INFORMATION else 1, code)
+
+
+def encode_option(code: int, value: bytes) -> bytes:
+    r"""One option, in as many pieces as it needs (RFC 3396 section 6).
+
+    >>> encode_option(12, b"node")
+    b'\x0c\x04node'
+    """
+    if not OptionCode.PAD < code < OptionCode.END:
+        raise WireError(f"a DHCP option cannot have the code {code}: 1 to 254")
+    pieces = [value[i : i + LONGEST_PIECE] for i in range(0, len(value), LONGEST_PIECE)] or [b""]
+    return b"".join(bytes([code, len(piece)]) + piece for piece in pieces)
+
+
+def text(value: bytes) -> str:
+    r"""An option's string as ASCII for people and comparisons, without the NULs some clients add.
+
+    >>> text(b"PXEClient\0"), text(b"\xff")
+    ('PXEClient', '\\xff')
+    """
+    return value.rstrip(b"\0").decode("ascii", "backslashreplace")

@@ -1,0 +1,200 @@
+"""One read transfer: the sender's half of TFTP as a state machine of datagrams and instants.
+
+Sources: RFC 1350 section 6 and RFC 1123 section 4.2.3.1 (Sorcerer's Apprentice), RFC 2347 (an
+OACK is acknowledged as block 0), RFC 7440 (a window is acknowledged as a whole, or up to where a
+block is missing). It holds no socket and reads no clock: instants are seconds of any clock that
+never goes back. Every call returns what is to be done, in order.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeAlias
+
+from haoscar_pxe.errors import WireError
+from haoscar_pxe.wire.round_trip import RoundTrip
+from haoscar_pxe.wire.tftp_options import Terms
+from haoscar_pxe.wire.tftp_packet import (
+    BLOCK_NUMBERS,
+    Ack,
+    Error,
+    ErrorCode,
+    data_header,
+    decode,
+    encode,
+)
+
+SILENCE_S: Final = 30.0  # PXE ROMs give up long before
+OACK_BLOCK: Final = 0  # RFC 2347: the OACK is acknowledged as block 0
+
+
+class Source(Protocol):
+    """What is sent. A file may shrink meanwhile: then read returns less than was asked for."""
+
+    @property
+    def size_bytes(self) -> int:
+        """The same through the whole transfer."""
+        ...
+
+    def read(self, offset_bytes: int, size_bytes: int) -> bytes:
+        """The bytes there; called again for what must be sent again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Datagrams to send, in order, each as (header, payload).
+
+    All are of one size but perhaps the last, so that the kernel may be given them as one message
+    to cut up (UDP_SEGMENT). One that cannot be sent counts as lost.
+    """
+
+    datagrams: tuple[tuple[bytes, memoryview], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The client has the whole file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The transfer is over without that."""
+
+    reason: str
+
+
+Action: TypeAlias = Send | Finished | Failed
+
+
+class Transfer:
+    """Sends one file to one client.
+
+    Blocks are counted from 1 without wrapping here; the OACK is block 0. `deadline` is the
+    instant at which `expired` is to be called unless another call moved it; infinite at the end.
+    """
+
+    def __init__(self, source: Source, terms: Terms) -> None:
+        self._source = source
+        self._terms = terms
+        self._last = source.size_bytes // terms.blksize + 1
+        self._acknowledged = OACK_BLOCK - 1 if terms.oack else 0
+        self._sent = self._acknowledged
+        self._highest_sent = self._acknowledged
+        self._round_trip = RoundTrip(terms.timeout_s)
+        self._sent_at = self._heard_at = 0.0
+        self._is_sample = False
+        self.deadline = math.inf
+        self.resent_blocks = 0
+
+    @property
+    def acknowledged_bytes(self) -> int:
+        """How much of the file the client has said to hold."""
+        return min(max(0, self._acknowledged) * self._terms.blksize, self._source.size_bytes)
+
+    @property
+    def is_untouched(self) -> bool:
+        """Nothing was acknowledged yet, so the client may just be asking a second time."""
+        return self._acknowledged == (OACK_BLOCK - 1 if self._terms.oack else 0)
+
+    def start(self, now: float) -> list[Action]:
+        """The OACK, or the first block where no option was agreed."""
+        self._heard_at = now
+        return self._send_window(now)
+
+    def received(self, datagram: bytes, now: float) -> list[Action]:
+        """Answer what the client sent. Raises WireError for what no reader sends; nothing changes.
+
+        An ERROR ends the transfer and is never answered (RFC 1350 section 7).
+        """
+        match decode(datagram):
+            case Ack(block):
+                self._heard_at = now
+                return self._acknowledge(block, now)
+            case Error(code, message):
+                return self._end(Failed(f"the client said ERROR {code}: {message or 'no reason'}"))
+            case other:
+                raise WireError(f"a client that reads sends ACK, not {type(other).__name__}")
+
+    def expired(self, now: float) -> list[Action]:
+        """No ACK came until the deadline: send the window again, or give up."""
+        if now - self._heard_at >= SILENCE_S:
+            return self._end(Failed(f"the client has been silent for {SILENCE_S:g} s"))
+        self._round_trip.expired()
+        return self._send_window(now)
+
+    def unreachable(self) -> list[Action]:
+        """The client's port is closed (ICMP).
+
+        Clients close it as soon as they have sent the last ACK, and nobody hears if that was lost.
+        """
+        if self._sent == self._last:
+            return self._end(Finished())
+        return self._end(Failed("the client has closed its port"))
+
+    def _acknowledge(self, block: int, now: float) -> list[Action]:
+        """A stale ACK is ignored, never answered."""
+        distance = (block - self._acknowledged) % BLOCK_NUMBERS
+        if distance > self._sent - self._acknowledged:
+            return []
+        if distance == 0:
+            return self._repeat(now)
+        if self._is_sample:
+            self._round_trip.measured(now - self._sent_at)
+        self._acknowledged += distance
+        if self._acknowledged == self._last:
+            return self._end(Finished())
+        return self._send_window(now)
+
+    def _repeat(self, now: float) -> list[Action]:
+        """The ACK of last time again: in a window it says that the next block is missing.
+
+        Not so without a window (Sorcerer's Apprentice), and not so soon after sending that it
+        cannot be the answer: a client may say it once for every block behind the missing one.
+        """
+        smoothed_s = self._round_trip.smoothed_s or 0.0
+        if self._terms.windowsize == 1 or now - self._sent_at < smoothed_s / 2:
+            return []
+        return self._send_window(now)
+
+    def _send_window(self, now: float) -> list[Action]:
+        """Send from the first unacknowledged block on, as many as the window allows (go-back-N)."""
+        first = self._acknowledged + 1
+        last = min(self._acknowledged + self._terms.windowsize, self._last) if first else OACK_BLOCK
+        self._is_sample = first > self._highest_sent
+        self.resent_blocks += max(0, min(self._highest_sent, last) - first + 1)
+        self._sent = last
+        self._highest_sent = max(self._highest_sent, last)
+        self._sent_at = now
+        self.deadline = now + self._round_trip.timeout_s
+        if self._terms.oack and first == OACK_BLOCK:
+            return [Send(((encode(self._terms.oack), memoryview(b"")),))]
+        return self._send_blocks(first, last)
+
+    def _send_blocks(self, first: int, last: int) -> list[Action]:
+        blksize = self._terms.blksize
+        offset = (first - 1) * blksize
+        wanted = min((last - first + 1) * blksize, self._source.size_bytes - offset)
+        content = memoryview(self._source.read(offset, wanted))
+        if len(content) != wanted:
+            return self._give_up("the file became shorter while it was sent")
+        datagrams = tuple(
+            (data_header(block % BLOCK_NUMBERS), content[i * blksize : (i + 1) * blksize])
+            for i, block in enumerate(range(first, last + 1))
+        )
+        return [Send(datagrams)]
+
+    def _give_up(self, reason: str) -> list[Action]:
+        """Something is wrong on our side: the client is told, so that it need not wait."""
+        said = refusal(ErrorCode.NOT_DEFINED, reason)
+        return [Send(((said, memoryview(b"")),)), *self._end(Failed(reason))]
+
+    def _end(self, end: Finished | Failed) -> list[Action]:
+        self.deadline = math.inf
+        return [end]
+
+
+def refusal(code: ErrorCode, message: str) -> bytes:
+    """The ERROR packet that answers a request instead of a transfer."""
+    return encode(Error(code, message))
