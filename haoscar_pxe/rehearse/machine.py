@@ -5,7 +5,6 @@ A machine has a folder of its own:
     disk.raw      sparse; what the machine installs itself on
     console.log   everything the serial line said, over all its boots
     qemu.log      what QEMU itself said
-    qmp           control socket while it is on
 
 The network card sits at PCI slot 3, so that systemd names it ens3 in every machine.
 """
@@ -14,6 +13,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -61,11 +61,14 @@ class Machine:
         self.disk = folder / "disk.raw"
         self.console_log = folder / "console.log"
         self.qemu_log = folder / "qemu.log"
-        self._qmp = folder / "qmp"
+        # Not in the machine's folder, whose name may be too long for a socket (108 bytes).
+        self._run_folder = tempfile.TemporaryDirectory(prefix="hx-")
+        self._qmp = Path(self._run_folder.name, "qmp")
         self._network = network
         self._tap = tap
         self._process: subprocess.Popen[bytes] | None = None
         self.console_log.write_bytes(b"")
+        self._said_before = 0
         self._make_blank_disk()
 
     def __enter__(self) -> Machine:
@@ -73,6 +76,7 @@ class Machine:
 
     def __exit__(self, *_: object) -> None:
         self.power_off()
+        self._run_folder.cleanup()
 
     @property
     def is_on(self) -> bool:
@@ -86,6 +90,7 @@ class Machine:
         Raises RehearsalError with QEMU's words if it does not start.
         """
         self._qmp.unlink(missing_ok=True)
+        self._said_before = self.console_log.stat().st_size
         argv = self._network.command(self.argv(stop_at_reset=stop_at_reset))
         self._process = command.start(argv, self.qemu_log)
         if not self.wait(self._qmp.exists, STARTS_WITHIN_S) or not self.is_on:
@@ -118,9 +123,10 @@ class Machine:
             time.sleep(LOOK_EVERY_S)
         return so or is_so()
 
-    def console(self) -> str:
-        """All that the serial line said so far."""
-        return self.console_log.read_bytes().decode("utf-8", "replace")
+    def console(self, *, since_power_on: bool = False) -> str:
+        """What the serial line said so far, in all boots or in this one."""
+        said = self.console_log.read_bytes()[self._said_before if since_power_on else 0 :]
+        return said.decode("utf-8", "replace")
 
     def screendump(self, file: Path) -> None:
         """Save what the screen shows as a PPM picture; firmware speaks there, not on the line."""
