@@ -1,0 +1,186 @@
+"""Writes one generation: chunks into packs, entries into pages, then everything at once.
+
+Order of a commit, each step durable before the next: packs, their folders, the manifest's bytes,
+then its name by one link(2), which never replaces anything. Killed before that link, the
+repository shows nothing new.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from blake3 import blake3
+
+from haoscar_pxe import __version__
+from haoscar_pxe.errors import RepositoryError
+from haoscar_pxe.image.chunk_index import ChunkIndex
+from haoscar_pxe.image.compression import MAX_CHUNK_BYTES
+from haoscar_pxe.image.durable import storage_errors, sync_folder, write_durably
+from haoscar_pxe.image.entry import Entry, File, HardLink, stored_bytes
+from haoscar_pxe.image.manifest import (
+    FORMAT,
+    MAX_MANIFEST_BYTES,
+    Manifest,
+    PageRef,
+    Record,
+    Root,
+    manifest_id,
+    open_manifest,
+    seal,
+)
+from haoscar_pxe.image.pack import Kind
+from haoscar_pxe.image.pack_writer import PackWriter
+from haoscar_pxe.image.page import PageCutter
+from haoscar_pxe.image.reader import ChunkReader, check_link_target
+from haoscar_pxe.image.signing import SigningKey, TrustedKeys
+from haoscar_pxe.image.store import FolderStore
+from haoscar_pxe.image.tree import MalformedTreeError, TreeChecker
+
+
+class GenerationWriter:
+    """Made by `Repository.writer`, which holds the image's lock meanwhile.
+
+    Not for use by two threads at once. After an error nothing can be committed any more.
+    """
+
+    def __init__(
+        self,
+        image: str,
+        generations: Sequence[int],
+        images: Path,
+        folder: Path,
+        store: FolderStore,
+        known: ChunkIndex,
+    ) -> None:
+        """generations: those there are. images: where manifests go. folder: this writer's own."""
+        self._image = image
+        self._number = generations[-1] + 1 if generations else 1
+        self._images = images
+        self._folder = folder
+        self._store = store
+        self._known = known
+        self._added: set[bytes] = set()
+        self._data = PackWriter(folder, Kind.DATA)
+        self._meta = PackWriter(folder, Kind.META)
+        self._checker = TreeChecker()
+        self._cutter = PageCutter()
+        self._pages: list[PageRef] = []
+        self._links: dict[bytes, bytes] = {}
+        self._entry_count = self._logical_bytes = self._stored_bytes = 0
+
+    @property
+    def generation(self) -> int:
+        """The number that a commit will give."""
+        return self._number
+
+    def has_chunk(self, chunk_id: bytes) -> bool:
+        """Whether repository or this writer hold the chunk already."""
+        return chunk_id in self._added or chunk_id in self._known
+
+    def add_chunk(self, data: bytes | memoryview) -> bytes:
+        """Store 1 … MAX_CHUNK_BYTES bytes unless they are there already; their id.
+
+        Raises StorageError (full or failing disk), ValueError for another size.
+        """
+        return self._store_chunk(self._data, data)
+
+    def add_entry(self, entry: Entry) -> None:
+        """Add the next entry, in the order of `sort_key`, the root folder first.
+
+        Raises MalformedTreeError for an entry out of order, without parent, with impossible
+        values, or with a chunk that was not added.
+        """
+        self._checker.check(entry)
+        if isinstance(entry, File):
+            self._check_chunks(entry)
+            self._logical_bytes += entry.size_bytes
+            self._stored_bytes += stored_bytes(entry)
+        elif isinstance(entry, HardLink):
+            self._links.setdefault(entry.target, entry.path)
+        self._entry_count += 1
+        if self._cutter.add(entry):
+            self._end_page()
+
+    def commit(self, record: Record, signer: SigningKey) -> Manifest:
+        """Make the generation exist, durably. Raises StorageError, MalformedTreeError."""
+        if len(self._cutter):
+            self._end_page()
+        packed_bytes = 0
+        for packs in (self._data, self._meta):
+            packs.close()
+            packs.publish(self._store)
+            packed_bytes += packs.packed_bytes
+        self._check_links()
+        sealed = seal(self._root(record, packed_bytes), signer)
+        # Read as any reader would: what cannot be opened again is never published.
+        manifest = open_manifest(sealed, TrustedKeys.of(signer.public), self._image)
+        self._publish(sealed)
+        return manifest
+
+    def abandon(self) -> None:
+        """Close what is open. The writer's folder is removed by who made it."""
+        self._data.abandon()
+        self._meta.abandon()
+
+    def _store_chunk(self, packs: PackWriter, data: bytes | memoryview) -> bytes:
+        if not 1 <= len(data) <= MAX_CHUNK_BYTES:
+            raise ValueError(f"a chunk has 1 to {MAX_CHUNK_BYTES} bytes, not {len(data)}")
+        chunk_id = blake3(data).digest()
+        if not self.has_chunk(chunk_id):
+            packs.add(chunk_id, data)
+            self._added.add(chunk_id)
+        return chunk_id
+
+    def _check_chunks(self, entry: File) -> None:
+        for extent in entry.extents:
+            if not self.has_chunk(extent.chunk_id):
+                raise MalformedTreeError(entry.path, "a chunk of it was never added")
+
+    def _end_page(self) -> None:
+        first, count = self._cutter.first, len(self._cutter)
+        chunk_id = self._store_chunk(self._meta, self._cutter.take())
+        self._pages.append(PageRef(first, chunk_id, count))
+
+    def _check_links(self) -> None:
+        """Every hard link's target is in the pages just written, and can be linked to."""
+        if not self._links:
+            return
+        chunks = ChunkReader(self._store)
+        for target, path in sorted(self._links.items()):
+            check_link_target(self._pages, chunks, path, target)
+
+    def _root(self, record: Record, packed_bytes: int) -> Root:
+        return Root(
+            **msgspec.structs.asdict(record),
+            format=FORMAT,
+            image=self._image,
+            generation=self._number,
+            parent=self._parent(),
+            tool_version=__version__,
+            entry_count=self._entry_count,
+            logical_bytes=self._logical_bytes,
+            stored_bytes=self._stored_bytes,
+            packed_bytes=packed_bytes,
+            pages=tuple(self._pages),
+        )
+
+    def _parent(self) -> str:
+        path = self._images / f"{self._number - 1}.manifest"
+        if self._number == 1:
+            return ""
+        with storage_errors("read the parent", path), path.open("rb") as file:
+            return manifest_id(file.read(MAX_MANIFEST_BYTES))
+
+    def _publish(self, sealed: bytes) -> None:
+        own = self._folder / "manifest"
+        path = self._images / f"{self._number}.manifest"
+        with storage_errors("write the manifest", path):
+            write_durably(own, sealed)
+            try:
+                os.link(own, path)
+            except FileExistsError as error:
+                raise RepositoryError(f"{path} exists already; nothing was replaced") from error
+            sync_folder(self._images)
