@@ -50,6 +50,7 @@ class Node(Struct, frozen=True, kw_only=True):
     wipe: "blank" touches an empty disk only; "any" may erase the chosen disk, whatever is on it.
     order_token: proof that a request belongs to the order given out; new at each arming.
     machine_id: the /etc/machine-id the node receives, 32 hexadecimal digits.
+    ordered_generation: what its last order named; what it has once it is installed.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Node(Struct, frozen=True, kw_only=True):
     wipe: Wipe = "blank"
     machine_id: str
     order_token: str
+    ordered_generation: int | None = None
 
     @property
     def boot_interface(self) -> Interface:

@@ -1,0 +1,222 @@
+"""What the boot server answers: the seam of `serve`, over registry, repository and site.
+
+Addresses and decisions follow from the registry; nothing is remembered here but what can be made
+again (opened generations, boot files) and the leases of strangers.
+
+What a machine is sent before it has its order contains no secret. An order is given to whoever
+asks with an armed node's MAC from that node's own address; only its token opens manifest and
+packs, and only until the node says that it is installed.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface
+from pathlib import Path
+
+import msgspec
+
+from haoscar_pxe.boot.addresses import Pool
+from haoscar_pxe.boot.decide import Boot, BootDecision, decide
+from haoscar_pxe.boot.firmware_files import BIOS_BOOT_FILE
+from haoscar_pxe.boot.generations import Generations
+from haoscar_pxe.boot.identity import Site
+from haoscar_pxe.boot.order import for_generation, make_order, owns_address
+from haoscar_pxe.boot.pxelinux import InstallFiles, configuration, mac_of_configuration
+from haoscar_pxe.config import InstallConfig, ServeConfig
+from haoscar_pxe.errors import HaoscarError, NodeError, RepositoryError
+from haoscar_pxe.image.store import is_pack_id
+from haoscar_pxe.nodes.asking import (
+    Asker,
+    DhcpAnswer,
+    DhcpDecision,
+    FileAnswer,
+    OrderAnswer,
+    Refusal,
+    Silence,
+)
+from haoscar_pxe.nodes.declare import canonical_mac
+from haoscar_pxe.nodes.node import Interface, Node, NodeState
+from haoscar_pxe.nodes.order import NodeEvent, Step
+from haoscar_pxe.nodes.registry import Registry
+
+log = logging.getLogger(__name__)
+
+ARCH_BIOS = 0  # RFC 4578 section 2.1
+_ENDS = {Step.INSTALLED: NodeState.INSTALLED, Step.FAILED: NodeState.FAILED}
+
+
+@dataclass(frozen=True, slots=True)
+class BootAnswers:
+    """Decides what every asker is given (`serve.answers.Answers`).
+
+    firmware: boot programs by name. prepare: the boot files "vmlinuz" and "initramfs" of a
+    generation, made when they are not there yet. pool: None answers no stranger.
+    """
+
+    registry: Registry
+    generations: Generations
+    serve: ServeConfig
+    install: InstallConfig
+    site: Site
+    firmware: dict[str, Path]
+    prepare: Callable[[str, int], dict[str, Path]]
+    pool: Pool | None
+    now_ns: Callable[[], int] = time.time_ns
+
+    def decision(self, mac: str) -> tuple[BootDecision, Node | None]:
+        """What the machine with this MAC boots, and the node that it is."""
+        node = self.registry.by_mac(mac)
+        return decide(mac, node, self.generations.images()), node
+
+    def dhcp(self, asker: Asker) -> DhcpDecision:
+        """See Answers."""
+        node = self.registry.by_mac(asker.mac)
+        if node is not None:
+            interface = next(each for each in node.interfaces if each.mac == asker.mac)
+            return self._known(node, interface, asker)
+        address = self.pool.lease(asker.mac) if self.pool else None
+        if address is None:
+            why = "all addresses of the pool are in use" if self.pool else "there is no pool"
+            return Silence(f"no node has the MAC {asker.mac}, and {why}")
+        of_pool = IPv4Interface((address, self.serve.ip.network.prefixlen))
+        gateway = self.serve.gateway
+        return self._answer(of_pool, gateway, "", asker, f"no node has the MAC {asker.mac}")
+
+    def _known(self, node: Node, interface: Interface, asker: Asker) -> DhcpAnswer:
+        gateway = interface.gateway or self.serve.gateway
+        reason = f"{node.name} always has {interface.address}"
+        return self._answer(IPv4Interface(interface.address), gateway, node.name, asker, reason)
+
+    def _answer(
+        self, address: IPv4Interface, gateway: str, name: str, asker: Asker, reason: str
+    ) -> DhcpAnswer:
+        boots = asker.arch in (None, ARCH_BIOS)
+        if not boots:
+            reason += f"; no boot program is served for client architecture {asker.arch}"
+        return DhcpAnswer(
+            address=address,
+            reason=reason,
+            gateway=IPv4Address(gateway) if gateway else None,
+            dns=tuple(IPv4Address(each) for each in self.serve.dns),
+            domain=self.serve.domain,
+            hostname=name,
+            next_server=self.serve.ip.ip if boots else None,
+            boot_filename=BIOS_BOOT_FILE if boots else "",
+            lease_s=self.serve.lease_s,
+        )
+
+    def tftp(self, name: str, peer_ip: str) -> FileAnswer | None:
+        """See Answers."""
+        mac = mac_of_configuration(name)
+        return self.firmware.get(name) if mac is None else self.pxelinux(mac).encode()
+
+    def pxelinux(self, mac: str) -> str:
+        """The pxelinux configuration of this MAC, now."""
+        decision, node = self.decision(mac)
+        install = self.install_files(node) if node and decision.boot is Boot.INSTALL else None
+        return configuration(decision, mac, node, install, self.site.templates)
+
+    def install_files(self, node: Node) -> InstallFiles:
+        """Where the node's installer is to be had."""
+        return InstallFiles(
+            image=node.image,
+            generation=self.generation_of(node),
+            server_url=self.serve.url,
+            shell_on_failure=self.install.shell_on_failure,
+        )
+
+    def generation_of(self, node: Node) -> int:
+        """The generation that the node is to be installed from."""
+        return node.generation or self.generations.newest(node.image)
+
+    def http_boot(self, name: str) -> Path | None:
+        """See Answers; name is "<image>/<generation>/<file>"."""
+        match name.split("/"):
+            case [image, number, file] if number.isdecimal() and len(number) < 19:
+                return self._boot_file(image, int(number), file)
+            case _:
+                return None
+
+    def _boot_file(self, image: str, generation: int, file: str) -> Path | None:
+        if file not in ("vmlinuz", "initramfs"):
+            return None
+        try:
+            known = generation in self.generations.repository.generations(image)
+        except RepositoryError:
+            return None
+        return self.prepare(image, generation)[file] if known else None
+
+    def order(self, mac: str, peer_ip: str) -> OrderAnswer:
+        """See Answers; the node counts as installing from here on."""
+        try:
+            node = self.registry.by_mac(canonical_mac(mac))
+        except NodeError as error:
+            return Refusal(400, str(error))
+        if node is None:
+            return Refusal(404, f"no node has the MAC {mac}: 'haoscar-pxe node add' makes it known")
+        if not owns_address(node, peer_ip):
+            return Refusal(403, f"{peer_ip} is not the address of {node.name}")
+        decision = decide(mac, node, self.generations.images())
+        if decision.boot is not Boot.INSTALL:
+            return Refusal(409, decision.reason)
+        return self._give_order(node)
+
+    def _give_order(self, node: Node) -> OrderAnswer:
+        try:
+            files = self.generations.open(node.image, self.generation_of(node))
+            order = make_order(node, files.manifest, files, self.site, self.install)
+        except HaoscarError as error:
+            log.error("no order for %s: %s (%s)", node.name, error, error.hint)
+            return Refusal(409, f"{error} ({error.hint})" if error.hint else str(error))
+        self.registry.change(node.name, lambda old: _installing(old, order.generation))
+        return msgspec.json.encode(order)
+
+    def may_fetch(self, token: str) -> bool:
+        """See Answers."""
+        node = self.registry.by_token(token)
+        return node is not None and node.state is NodeState.INSTALLING
+
+    def manifest(self, image: str, generation: int) -> Path | None:
+        """See Answers."""
+        try:
+            path = self.generations.repository.manifest_path(image, generation)
+        except RepositoryError:
+            return None
+        return path if path.is_file() else None
+
+    def packs_of(self, image: str, generation: int) -> bytes | None:
+        """See Answers."""
+        if self.manifest(image, generation) is None:
+            return None
+        return json.dumps(self.generations.open(image, generation).packs()).encode()
+
+    def pack(self, pack_id: str) -> Path | None:
+        """See Answers."""
+        if not is_pack_id(pack_id):
+            return None
+        path = self.generations.repository.store.pack_path(pack_id)
+        return path if path.is_file() else None
+
+    def event(self, token: str, body: bytes) -> Refusal | None:
+        """See Answers."""
+        node = self.registry.by_token(token)
+        if node is None:
+            return Refusal(401, "no order with this token is open")
+        try:
+            event = msgspec.json.decode(body, type=NodeEvent)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return Refusal(400, f"not an event: {error}")
+        log.info("%s: %s %s", node.name, event.step, event.message)
+        self.registry.record(node.name, event, self.now_ns())
+        if (state := _ENDS.get(event.step)) and node.state is NodeState.INSTALLING:
+            self.registry.change(node.name, lambda old: msgspec.structs.replace(old, state=state))
+        return None
+
+
+def _installing(node: Node, generation: int) -> Node:
+    return msgspec.structs.replace(for_generation(node, generation), state=NodeState.INSTALLING)

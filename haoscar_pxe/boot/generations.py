@@ -1,0 +1,89 @@
+"""Generations opened for reading, kept open while nodes boot from them."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from haoscar_pxe.image.entry import File, HardLink
+from haoscar_pxe.image.folder import children
+from haoscar_pxe.image.manifest import Manifest
+from haoscar_pxe.image.reader import ChunkReader, find, packs_of, read_file, resolve
+from haoscar_pxe.image.repository import Repository
+from haoscar_pxe.image.signing import TrustedKeys
+
+READER_MEMORY_BYTES = 16 << 20
+OPEN_AT_ONCE = 8
+
+
+class GenerationFiles:
+    """The files of one generation, as `boot` needs them; safe to use from several threads."""
+
+    def __init__(self, manifest: Manifest, chunks: ChunkReader) -> None:
+        self.manifest = manifest
+        self._chunks = chunks
+        self._lock = threading.Lock()
+
+    def read(self, path: bytes) -> bytes | None:
+        """See ImageFiles."""
+        with self._lock:
+            if not isinstance(resolve(self.manifest, self._chunks, path), File):
+                return None
+            return read_file(self.manifest, self._chunks, path)
+
+    def is_regular(self, path: bytes) -> bool:
+        """See ImageFiles."""
+        with self._lock:
+            entry = find(self.manifest, self._chunks, path)
+            if isinstance(entry, HardLink):
+                entry = find(self.manifest, self._chunks, entry.target)
+            return isinstance(entry, File)
+
+    def names(self, folder: bytes) -> list[bytes]:
+        """See ImageFiles; a symbolic link to a folder is followed."""
+        with self._lock:
+            at = resolve(self.manifest, self._chunks, folder) if folder else None
+            path = at.path if at else folder
+            listed = children(self.manifest, self._chunks, path)
+            return [entry.path.rpartition(b"/")[2] for entry in listed]
+
+    def packs(self) -> list[str]:
+        """Ids of all packs that the generation needs."""
+        with self._lock:
+            return packs_of(self.manifest, self._chunks)
+
+
+@dataclass(frozen=True, slots=True)
+class Generations:
+    """The repository as the boot server sees it. Opening one reads its packs' indexes once."""
+
+    repository: Repository
+    trusted: TrustedKeys
+    opened: dict[tuple[str, int], GenerationFiles]
+    lock: threading.Lock
+
+    @classmethod
+    def of(cls, path: Path, trusted: TrustedKeys) -> Generations:
+        """Of the repository at path. Raises RepositoryError."""
+        return cls(Repository.open(path), trusted, {}, threading.Lock())
+
+    def images(self) -> frozenset[str]:
+        """The images that have a generation."""
+        return frozenset(self.repository.images())
+
+    def newest(self, image: str) -> int:
+        """The number of an image's newest generation. Raises RepositoryError if unknown."""
+        return self.repository.generations(image)[-1]
+
+    def open(self, image: str, generation: int) -> GenerationFiles:
+        """A generation to read from. Raises RepositoryError, IntegrityError, StorageError."""
+        with self.lock:
+            files = self.opened.get((image, generation))
+            if files is None:
+                while len(self.opened) >= OPEN_AT_ONCE:
+                    del self.opened[next(iter(self.opened))]
+                manifest = self.repository.manifest(image, generation, self.trusted)
+                chunks = ChunkReader(self.repository.store, memory_bytes=READER_MEMORY_BYTES)
+                files = self.opened[(image, generation)] = GenerationFiles(manifest, chunks)
+            return files

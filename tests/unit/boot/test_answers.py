@@ -1,0 +1,202 @@
+"""What the boot server answers, over a real registry and a real repository."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Interface
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from haoscar_pxe.boot.addresses import Pool
+from haoscar_pxe.boot.answers import BootAnswers
+from haoscar_pxe.boot.generations import Generations
+from haoscar_pxe.boot.identity import Site
+from haoscar_pxe.config import InstallConfig, ServeConfig
+from haoscar_pxe.image.signing import SigningKey, TrustedKeys
+from haoscar_pxe.nodes.asking import Asker, DhcpAnswer, Refusal, Silence
+from haoscar_pxe.nodes.declare import armed, interface, new_node
+from haoscar_pxe.nodes.node import NodeState
+from haoscar_pxe.nodes.order import InstallOrder, NodeEvent, Step
+from haoscar_pxe.nodes.registry import Registry
+from tests.unit.boot import small_image
+
+MAC = "52:54:00:00:00:20"
+IP = "10.77.0.20"
+STRANGER = "52:54:00:00:00:99"
+CONFIGURATION = "pxelinux.cfg/01-52-54-00-00-00-20"
+
+
+@pytest.fixture
+def answers(tmp_path: Path) -> BootAnswers:
+    key = SigningKey.generate()
+    small_image.make(tmp_path / "images", key)
+    registry = Registry(tmp_path / "registry.sqlite")
+    lan = interface(MAC, f"{IP}/24")
+    registry.add(new_node("standby", role="standby", image="primary", interfaces=(lan,)))
+
+    def prepare(image: str, generation: int) -> dict[str, Path]:
+        return {
+            name: tmp_path / f"{image}-{generation}-{name}" for name in ("vmlinuz", "initramfs")
+        }
+
+    return BootAnswers(
+        registry=registry,
+        generations=Generations.of(tmp_path / "images", TrustedKeys.of(key.public)),
+        serve=ServeConfig(gateway="10.77.0.1", domain="cluster"),
+        install=InstallConfig(),
+        site=Site(domain="cluster"),
+        firmware={"lpxelinux.0": tmp_path / "lpxelinux.0"},
+        prepare=prepare,
+        pool=None,
+    )
+
+
+def order(answers: BootAnswers) -> InstallOrder:
+    given = answers.order(MAC, IP)
+    assert isinstance(given, bytes)
+    return msgspec.json.decode(given, type=InstallOrder)
+
+
+def report(answers: BootAnswers, token: str, step: Step) -> Refusal | None:
+    return answers.event(token, msgspec.json.encode(NodeEvent(mac=MAC, step=step)))
+
+
+def test_a_known_node_always_gets_its_own_address(answers: BootAnswers) -> None:
+    answer = answers.dhcp(Asker(mac=MAC, arch=0, requested_ip=IPv4Address("10.77.0.99")))
+    assert isinstance(answer, DhcpAnswer)
+    assert answer.address == IPv4Interface("10.77.0.20/24")
+    assert answer.hostname == "standby"
+    assert answer.boot_filename == "lpxelinux.0"
+    assert answer.next_server == IPv4Address("10.77.0.1")
+
+
+def test_a_firmware_we_have_no_program_for_gets_an_address_and_the_reason(
+    answers: BootAnswers,
+) -> None:
+    answer = answers.dhcp(Asker(mac=MAC, arch=11))
+    assert isinstance(answer, DhcpAnswer)
+    assert answer.boot_filename == ""
+    assert "architecture 11" in answer.reason
+
+
+def test_a_stranger_is_not_answered_without_a_pool(answers: BootAnswers) -> None:
+    assert isinstance(answers.dhcp(Asker(mac=STRANGER)), Silence)
+
+
+def test_strangers_share_the_pool_and_never_get_a_nodes_address(answers: BootAnswers) -> None:
+    nodes_address = IPv4Address(IP)
+    pool = Pool(
+        IPv4Address("10.77.0.19"), IPv4Address("10.77.0.21"), 60, lambda: 0.0, nodes_address.__eq__
+    )
+    with_pool = replace(answers, pool=pool)
+    given = [with_pool.dhcp(Asker(mac=f"52:54:00:00:01:0{n}")) for n in (1, 2, 1, 3)]
+    addresses = [str(each.address.ip) for each in given if isinstance(each, DhcpAnswer)]
+    assert addresses == ["10.77.0.19", "10.77.0.21", "10.77.0.19"]
+    assert isinstance(given[3], Silence)
+
+
+def test_an_armed_node_is_sent_the_installer_without_any_secret(answers: BootAnswers) -> None:
+    rendered = answers.tftp(CONFIGURATION, IP)
+    assert isinstance(rendered, bytes)
+    text = rendered.decode()
+    assert "KERNEL http://10.77.0.1:8069/boot/primary/1/vmlinuz" in text
+    assert f"haoscar.mac={MAC}" in text
+    assert answers.registry.get("standby").order_token not in text
+
+
+def test_a_stranger_is_sent_a_menu_that_boots_its_disk(answers: BootAnswers) -> None:
+    rendered = answers.tftp("pxelinux.cfg/01-52-54-00-00-00-99", "10.77.0.99")
+    assert isinstance(rendered, bytes)
+    assert b"LOCALBOOT" in rendered
+    assert b"vmlinuz" not in rendered
+
+
+def test_names_outside_the_fixed_set_do_not_exist(answers: BootAnswers) -> None:
+    for name in ("../../etc/shadow", "pxelinux.cfg/default", "pxelinux.cfg/01-zz", ""):
+        assert answers.tftp(name, IP) is None
+    for name in ("primary/1/../x", "primary/9/vmlinuz", "other/1/vmlinuz", "primary/1/shadow"):
+        assert answers.http_boot(name) is None
+    assert answers.pack("../../../etc/shadow") is None
+    assert answers.manifest("../etc", 1) is None
+
+
+def test_the_order_opens_the_door_and_the_end_shuts_it(answers: BootAnswers) -> None:
+    token = answers.registry.get("standby").order_token
+    assert not answers.may_fetch(token)
+    given = order(answers)
+    assert given.token == token
+    assert answers.registry.get("standby").state is NodeState.INSTALLING
+    assert answers.may_fetch(token)
+    assert report(answers, token, Step.INSTALLED) is None
+    assert answers.registry.get("standby").state is NodeState.INSTALLED
+    assert not answers.may_fetch(token)
+
+
+def test_an_installed_node_is_sent_to_its_own_disk_and_gets_no_second_order(
+    answers: BootAnswers,
+) -> None:
+    report(answers, order(answers).token, Step.INSTALLED)
+    assert b"LOCALBOOT" in bytes(answers.tftp(CONFIGURATION, IP) or b"")
+    refusal = answers.order(MAC, IP)
+    assert isinstance(refusal, Refusal)
+    assert refusal.status == 409
+
+
+def test_an_interrupted_installation_gets_the_same_order_again(answers: BootAnswers) -> None:
+    assert order(answers) == order(answers)
+
+
+def test_a_failed_node_keeps_what_it_said(answers: BootAnswers) -> None:
+    token = order(answers).token
+    report(answers, token, Step.FAILED)
+    assert answers.registry.get("standby").state is NodeState.FAILED
+    assert answers.registry.events("standby")[-1].event.step is Step.FAILED
+
+
+def test_a_token_of_an_earlier_arming_is_worthless(answers: BootAnswers) -> None:
+    old = order(answers).token
+    answers.registry.change("standby", armed)
+    assert not answers.may_fetch(old)
+    refusal = report(answers, old, Step.INSTALLED)
+    assert refusal is not None
+    assert refusal.status == 401
+    assert answers.registry.get("standby").state is NodeState.ARMED
+
+
+@pytest.mark.parametrize(
+    ("mac", "ip", "status"),
+    [("nonsense", IP, 400), (STRANGER, IP, 404), (MAC, "10.77.0.66", 403)],
+)
+def test_an_order_is_given_to_the_node_itself_alone(
+    mac: str, ip: str, status: int, answers: BootAnswers
+) -> None:
+    refusal = answers.order(mac, ip)
+    assert isinstance(refusal, Refusal)
+    assert refusal.status == status
+    assert answers.registry.get("standby").state is NodeState.ARMED
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b'{"mac": 1}', b'{"mac":"x","step":"dance"}', b"\xff"])
+def test_what_is_no_event_is_refused_and_not_kept(body: bytes, answers: BootAnswers) -> None:
+    refusal = answers.event(order(answers).token, body)
+    assert refusal is not None
+    assert refusal.status == 400
+    assert answers.registry.events("standby") == []
+
+
+def test_the_packs_of_a_generation_are_those_that_are_served(answers: BootAnswers) -> None:
+    ids = json.loads(answers.packs_of("primary", 1) or b"[]")
+    assert ids
+    for pack_id in ids:
+        path = answers.pack(pack_id)
+        assert path is not None
+        assert path.is_file()
+
+
+def test_a_new_capture_is_what_an_armed_node_gets(answers: BootAnswers, tmp_path: Path) -> None:
+    key = SigningKey.generate()
+    small_image.make(tmp_path / "images", key)
+    assert answers.install_files(answers.registry.get("standby")).generation == 2
