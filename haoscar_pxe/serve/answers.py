@@ -25,7 +25,10 @@ class Answers(Protocol):
         ...
 
     def http_boot(self, name: str) -> Path | None:
-        """GET /boot/<name>, name being "<artifact id>/vmlinuz" or "<artifact id>/initramfs"."""
+        """GET /boot/<name>, name being two or more parts joined by slashes, the last the file.
+
+        Each part starts with a letter or digit and goes on with those, ".", "_" and "-".
+        """
         ...
 
     def order(self, mac: str, peer_ip: str) -> OrderAnswer:

@@ -136,3 +136,28 @@ def text(value: bytes) -> str:
     ('PXEClient', '\\xff')
     """
     return value.rstrip(b"\0").decode("ascii", "backslashreplace")
+
+
+def user_class(value: bytes) -> str:
+    r"""Option 77: RFC 3004 has a length before each class; iPXE and others send the bare name.
+
+    >>> user_class(b"\x04iPXE"), user_class(b"iPXE"), user_class(b"\x02ab\x01c")
+    ('iPXE', 'iPXE', 'ab c')
+    """
+    classes, position = [], 0
+    while position < len(value):
+        length = value[position]
+        classes.append(value[position + 1 : position + 1 + length])
+        position += 1 + length
+    is_well_formed = position == len(value) and all(classes)
+    return " ".join(text(name) for name in classes) if is_well_formed else text(value)
+
+
+def architecture(value: bytes) -> int | None:
+    """Option 93: the first of the client's architectures (RFC 4578 section 2.1), None if short."""
+    return int.from_bytes(value[:2], "big") if len(value) >= 2 else None
+
+
+def client_uuid(value: bytes) -> str:
+    """Option 97 (RFC 4578 section 2.3): type 0 and 16 bytes; "" for anything else."""
+    return value[1:].hex() if len(value) == 17 and value[0] == 0 else ""

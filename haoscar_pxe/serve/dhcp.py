@@ -1,0 +1,187 @@
+"""DHCP on a socket: a datagram comes in, the decision is asked, at most one datagram goes out.
+
+The conversation is `wire.dhcp_responder`; who gets what comes from Answers. Nothing that a
+datagram holds gets further than `handle`.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from typing import Final
+
+from haoscar_pxe.errors import HaoscarError, WireError
+from haoscar_pxe.nodes.asking import Asker, DhcpAnswer, DhcpMessage, Silence
+from haoscar_pxe.serve.answers import Answers
+from haoscar_pxe.serve.counters import Counters
+from haoscar_pxe.wire.dhcp_options import (
+    OptionCode,
+    architecture,
+    client_uuid,
+    text,
+    user_class,
+)
+from haoscar_pxe.wire.dhcp_packet import NOBODY, MessageType, Op, Packet, decode, encode
+from haoscar_pxe.wire.dhcp_responder import Offer, Unanswered, respond
+
+log = logging.getLogger(__name__)
+
+LONGEST_DATAGRAM: Final = 4096
+BATCH: Final = 64  # datagrams a wake-up, so that a storm does not keep TFTP and HTTP waiting
+IP_PKTINFO: Final = 8  # ip(7); not in Python's socket module before 3.12
+ASKING: Final[dict[MessageType, DhcpMessage]] = {
+    MessageType.DISCOVER: "DISCOVER",
+    MessageType.REQUEST: "REQUEST",
+    MessageType.INFORM: "INFORM",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A datagram to send and where to."""
+
+    datagram: bytes
+    address: str
+    port: int
+
+
+class DhcpService:
+    """Owns the DHCP socket of one interface."""
+
+    def __init__(
+        self, sock: socket.socket, server_ip: IPv4Address, answers: Answers, counters: Counters
+    ) -> None:
+        self._sock = sock
+        self._server_ip = server_ip
+        self._answers = answers
+        self._counters = counters
+
+    def on_readable(self) -> None:
+        """Answer what has come in; called by the loop whenever there is something."""
+        for _ in range(BATCH):
+            try:
+                datagram, peer = self._sock.recvfrom(LONGEST_DATAGRAM)
+            except OSError:  # nothing more, or an ICMP error about an earlier reply
+                return
+            outgoing = self.handle(datagram, peer[0])
+            if outgoing is not None:
+                self._send(outgoing)
+
+    def handle(self, datagram: bytes, peer_ip: str) -> Outgoing | None:
+        """The reply to one datagram, None for none. Whatever the datagram is, it does not raise."""
+        try:
+            return self._answer(decode(datagram))
+        except WireError as error:
+            self._counters.count("dhcp malformed")
+            log.debug("dhcp %s: not understood: %s", peer_ip, error)
+        except HaoscarError as error:
+            self._counters.count("dhcp failed")
+            log.error("dhcp %s: cannot be answered: %s", peer_ip, error)
+        except Exception:
+            self._counters.count("dhcp failed")
+            log.exception("dhcp %s: cannot be answered", peer_ip)
+        return None
+
+    def _answer(self, packet: Packet) -> Outgoing | None:
+        if packet.op != Op.BOOTREQUEST or not packet.chaddr:
+            raise WireError("a reply, or a request without a hardware address")
+        asker = asker_of(packet)
+        if asker is None:
+            self._note(packet)
+            return None
+        decision = self._answers.dhcp(asker)
+        if isinstance(decision, Silence):
+            self._counters.count("dhcp unanswered")
+            log.info("dhcp %s not answered: %s", _spoken(asker), decision.reason)
+            return None
+        return self._converse(packet, asker, decision)
+
+    def _converse(self, packet: Packet, asker: Asker, answer: DhcpAnswer) -> Outgoing | None:
+        response = respond(packet, offer_of(answer, self._server_ip))
+        if isinstance(response, Unanswered):
+            self._counters.count("dhcp unanswered")
+            log.info("dhcp %s not answered: %s", _spoken(asker), response.reason)
+            return None
+        self._counters.count(f"dhcp {response.kind}")
+        log.info(
+            "dhcp %s -> %s %s %s: %s",
+            _spoken(asker),
+            response.kind,
+            response.packet.yiaddr,
+            answer.boot_filename or "(nothing to boot)",
+            response.reason or answer.reason,
+        )
+        return Outgoing(encode(response.packet), str(response.address), response.port)
+
+    def _note(self, packet: Packet) -> None:
+        """DECLINE, RELEASE and other servers' business: nothing to answer, sometimes to tell."""
+        self._counters.count("dhcp noted")
+        address = packet.address_option(OptionCode.REQUESTED_ADDRESS)
+        if packet.message_type is MessageType.DECLINE:
+            log.warning("dhcp %s: %s is in use by another machine", packet.mac, address)
+        else:
+            log.debug("dhcp %s: %r needs no answer", packet.mac, packet.message_type)
+
+    def _send(self, outgoing: Outgoing) -> None:
+        """From our own address, whichever others the interface has (in_pktinfo of ip(7))."""
+        source = bytes(4) + self._server_ip.packed + bytes(4)
+        ancillary = [(socket.IPPROTO_IP, IP_PKTINFO, source)]
+        try:
+            target = (outgoing.address, outgoing.port)
+            self._sock.sendmsg([outgoing.datagram], ancillary, 0, target)
+        except OSError as error:
+            self._counters.count("dhcp not sent")
+            log.warning("dhcp: no reply to %s port %d: %s", outgoing.address, outgoing.port, error)
+
+
+def asker_of(packet: Packet) -> Asker | None:
+    """Who asks, and how; None if the packet is no question."""
+    message: DhcpMessage | None = "BOOTP" if packet.is_bootp else None
+    if packet.message_type is not None:
+        message = ASKING.get(packet.message_type)
+    if message is None:
+        return None
+    options = packet.options
+    uses = packet.ciaddr if packet.ciaddr != NOBODY else None
+    asked_class = user_class(options.get(OptionCode.USER_CLASS, b""))
+    return Asker(
+        mac=packet.mac,
+        message=message,
+        arch=architecture(options.get(OptionCode.CLIENT_ARCHITECTURE, b"")),
+        vendor_class=text(options.get(OptionCode.VENDOR_CLASS, b"")),
+        user_class=asked_class,
+        client_uuid=client_uuid(options.get(OptionCode.CLIENT_UUID, b"")),
+        giaddr=packet.giaddr if packet.giaddr != NOBODY else None,
+        requested_ip=packet.address_option(OptionCode.REQUESTED_ADDRESS) or uses,
+        is_ipxe=OptionCode.IPXE_ENCAPSULATED in options or asked_class == "iPXE",
+    )
+
+
+def offer_of(answer: DhcpAnswer, server_ip: IPv4Address) -> Offer:
+    """The decision in the protocol's terms."""
+    options: dict[int, bytes] = {}
+    if answer.gateway is not None:
+        options[OptionCode.ROUTER] = answer.gateway.packed
+    if answer.dns:
+        options[OptionCode.DOMAIN_NAME_SERVER] = b"".join(ip.packed for ip in answer.dns)
+    if answer.hostname:
+        options[OptionCode.HOST_NAME] = answer.hostname.encode()
+    if answer.domain:
+        options[OptionCode.DOMAIN_NAME] = answer.domain.encode()
+    return Offer(
+        server_id=server_ip,
+        address=answer.address,
+        lease_s=answer.lease_s,
+        siaddr=answer.next_server or server_ip,
+        boot_filename=answer.boot_filename.encode(),
+        options=options | dict(answer.options),
+    )
+
+
+def _spoken(asker: Asker) -> str:
+    """The asker for the log; what it said of itself may be anything, so it is quoted."""
+    arch = "" if asker.arch is None else f", arch {asker.arch}"
+    relayed = "" if asker.giaddr is None else f", by relay {asker.giaddr}"
+    return f"{asker.mac} {asker.message} ({asker.vendor_class[:64]!r}{arch}{relayed})"

@@ -1,0 +1,151 @@
+"""HTTP: boot files, manifests and packs by sendfile with ranges; orders out, events in.
+
+    GET  /boot/<…>/<file>                   kernel and initramfs
+    GET  /v1/order?mac=<MAC>                the install order of that node, as JSON
+    POST /v1/events                         a NodeEvent, as JSON; needs the order's token
+    GET  /images/<image>/<generation>.manifest
+    GET  /images/<image>/<generation>.packs the ids of all packs of a generation, as JSON
+    GET  /packs/<id>.pack                   all three need the order's token
+    GET  /health                            what was counted so far, as JSON
+
+The token is sent as "Authorization: Bearer <token>" (RFC 6750). A refusal is one line of text.
+Answers are asked in threads: they may render, read the repository or wait for the registry.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from haoscar_pxe.errors import HaoscarError
+from haoscar_pxe.nodes.asking import Refusal
+from haoscar_pxe.serve.answers import Answers
+from haoscar_pxe.serve.counters import Counters
+from haoscar_pxe.serve.http_log import refused
+
+log = logging.getLogger(__name__)
+
+LARGEST_BODY_BYTES: Final = 256 << 10
+LONGEST_GENERATION: Final = 9  # digits
+NAME: Final = "[0-9A-Za-z][0-9A-Za-z._-]*"  # matched before %-escapes are undone: no "%2f"
+FOREVER: Final = "private, max-age=31536000, immutable"  # named by content, and not for everybody
+JSON: Final = "application/json"
+NO_TOKEN: Final = Refusal(401, "this needs the token of an install order")
+
+
+def make_application(answers: Answers, counters: Counters) -> web.Application:
+    """The application with all its routes; `runner` of `server.py` gives it a socket."""
+    handlers = HttpService(answers, counters)
+    application = web.Application(client_max_size=LARGEST_BODY_BYTES, middlewares=[_boundary])
+    generation = f"{{generation:[0-9]{{1,{LONGEST_GENERATION}}}}}"
+    application.add_routes(
+        [
+            web.get(f"/boot/{{name:{NAME}(?:/{NAME})+}}", handlers.boot_file),
+            web.get("/v1/order", handlers.order),
+            web.post("/v1/events", handlers.event),
+            web.get(f"/images/{{image:{NAME}}}/{generation}.manifest", handlers.manifest),
+            web.get(f"/images/{{image:{NAME}}}/{generation}.packs", handlers.packs_of),
+            web.get("/packs/{pack_id:[0-9A-Za-z]+}.pack", handlers.pack),
+            web.get("/health", handlers.health),
+        ]
+    )
+    return application
+
+
+class HttpService:
+    """One method for each route."""
+
+    def __init__(self, answers: Answers, counters: Counters) -> None:
+        self._answers = answers
+        self._counters = counters
+
+    async def boot_file(self, request: web.Request) -> web.StreamResponse:
+        """Kernel or initramfs; open to everybody, and so without a secret in it."""
+        name = request.match_info["name"]
+        return _file(await asyncio.to_thread(self._answers.http_boot, name), "boot file")
+
+    async def order(self, request: web.Request) -> web.StreamResponse:
+        """The install order of the node with that MAC."""
+        mac = request.query.get("mac", "").lower()
+        if not mac:
+            return refused(Refusal(400, "the request names no MAC: /v1/order?mac=…"))
+        answer = await asyncio.to_thread(self._answers.order, mac, request.remote or "")
+        if isinstance(answer, Refusal):
+            return refused(answer)
+        return web.Response(body=answer, content_type=JSON)
+
+    async def event(self, request: web.Request) -> web.StreamResponse:
+        """What a node has to tell; 204 when it is recorded."""
+        body = await request.read()
+        refusal = await asyncio.to_thread(self._answers.event, _token(request), body)
+        return web.Response(status=204) if refusal is None else refused(refusal)
+
+    async def manifest(self, request: web.Request) -> web.StreamResponse:
+        """The signed manifest of a generation."""
+        if not await self._may_fetch(request):
+            return refused(NO_TOKEN)
+        found = await asyncio.to_thread(self._answers.manifest, *_generation(request))
+        return _file(found, "generation")
+
+    async def packs_of(self, request: web.Request) -> web.StreamResponse:
+        """Which packs a generation needs."""
+        if not await self._may_fetch(request):
+            return refused(NO_TOKEN)
+        found = await asyncio.to_thread(self._answers.packs_of, *_generation(request))
+        if found is None:
+            return refused(Refusal(404, "there is no such generation"))
+        return web.Response(body=found, content_type=JSON)
+
+    async def pack(self, request: web.Request) -> web.StreamResponse:
+        """A pack or a range of it."""
+        if not await self._may_fetch(request):
+            return refused(NO_TOKEN)
+        found = await asyncio.to_thread(self._answers.pack, request.match_info["pack_id"])
+        response = _file(found, "pack")
+        response.headers["Cache-Control"] = FOREVER
+        return response
+
+    async def health(self, request: web.Request) -> web.StreamResponse:
+        """Alive, and what was counted since the start."""
+        counted = {"status": "ok", "counters": dict(self._counters.snapshot())}
+        return web.Response(body=msgspec.json.encode(counted), content_type=JSON)
+
+    async def _may_fetch(self, request: web.Request) -> bool:
+        return await asyncio.to_thread(self._answers.may_fetch, _token(request))
+
+
+def _file(path: Path | None, what: str) -> web.StreamResponse:
+    if path is None:
+        return refused(Refusal(404, f"there is no such {what}"))
+    return web.FileResponse(path)
+
+
+def _generation(request: web.Request) -> tuple[str, int]:
+    return request.match_info["image"], int(request.match_info["generation"])
+
+
+def _token(request: web.Request) -> str:
+    """The bearer token, "" if there is none."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+@web.middleware
+async def _boundary(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Whatever goes wrong with one request is answered and logged, and stays with it."""
+    try:
+        return await handler(request)
+    except (web.HTTPException, ConnectionError):
+        raise
+    except HaoscarError as error:
+        log.error("http %s %s: %s", request.remote, request.path, error)
+        return refused(Refusal(500, str(error)))
+    except Exception:
+        log.exception("http %s %s", request.remote, request.path)
+        return refused(Refusal(500, "the server failed; its log says why"))

@@ -1,0 +1,49 @@
+"""What the boot server is told by the configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Interface
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """Where to serve and what.
+
+    interface: the network interface that machines boot from ("eth1"); DHCP hears no other.
+    address: this server's own address on it, with the prefix length; TFTP and HTTP answer there.
+    http_port, tftp_port, dhcp_port: 0 takes a free one (`Endpoints` tells which).
+    mtu_bytes: of the links to the machines; TFTP blocks are kept below it.
+    tftp_windowsize: blocks that a TFTP client may have in flight.
+    router_advertisement: answer IPv6 router solicitations with "no router here", which spares
+    iPXE its 16 s wait for one.
+    grace_s: how long transfers under way may go on after a stop was asked for.
+    """
+
+    interface: str
+    address: IPv4Interface
+    http_port: int = 8069
+    dhcp: bool = True
+    tftp: bool = True
+    dhcp_port: int = 67
+    tftp_port: int = 69
+    mtu_bytes: int = 1500
+    tftp_windowsize: int = 64
+    router_advertisement: bool = False
+    grace_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """What is being served: the ports, None for a protocol that is off."""
+
+    address: IPv4Interface
+    http_port: int
+    tftp_port: int | None
+    dhcp_port: int | None
+
+    def __str__(self) -> str:
+        """One line for the log."""
+        ports = (("DHCP", self.dhcp_port), ("TFTP", self.tftp_port), ("HTTP", self.http_port))
+        spoken = ", ".join(f"{name} on port {port}" for name, port in ports if port is not None)
+        return f"{self.address.ip}: {spoken}"
