@@ -31,7 +31,7 @@ def storage_error(doing: str, path: Path, error: OSError) -> StorageError:
     reason = error.strerror or str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageError(
-            f"cannot {doing} {path}: {reason} ({_free(path)}); what was committed stays",
+            f"cannot {doing} {path}: {reason} ({free_space(path)}); what was committed stays",
             hint="free some space there, or put the repository on a larger file system",
         )
     if error.errno == errno.EFBIG:
@@ -59,7 +59,8 @@ def write_durably(path: Path, content: bytes) -> None:
         os.fsync(fd)
 
 
-def _free(path: Path) -> str:
+def free_space(path: Path) -> str:
+    """In words, how much is free where path is, or would be."""
     for folder in (path, *path.parents):
         try:
             free = os.statvfs(folder)

@@ -1,0 +1,90 @@
+"""Whether an open file holds the bytes and the holes that its entry says."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from typing import Final
+
+from blake3 import blake3
+
+from haoscar_pxe.image.entry import File
+
+ZERO_BYTES: Final = 1 << 20
+HOLE_GRAIN_BYTES: Final = 64 << 10
+"""A hole counts as kept where whole blocks of this size are not allocated; smaller differ by fs."""
+
+_zeros = bytes(ZERO_BYTES)
+
+
+def wrong_content(fd: int, entry: File) -> str:
+    """What is wrong with the file's bytes, in words; "" if they are the entry's. Raises OSError."""
+    size = os.fstat(fd).st_size
+    if size != entry.size_bytes:
+        return f"{size} bytes"
+    for extent in entry.extents:
+        data = _read(fd, extent.offset_bytes, extent.size_bytes)
+        if blake3(data).digest() != extent.chunk_id:
+            return f"other bytes within {extent.size_bytes} from {extent.offset_bytes}"
+    for start, end in gaps(entry):
+        if not _is_zero(fd, start, end):
+            return f"bytes other than zero between {start} and {end}"
+    return ""
+
+
+def filled_hole(fd: int, entry: File) -> str:
+    """Which hole of the entry takes up space in the file, in words; "" if none. Raises OSError."""
+    for start, end in gaps(entry):
+        start = -(-start // HOLE_GRAIN_BYTES) * HOLE_GRAIN_BYTES
+        end -= end % HOLE_GRAIN_BYTES
+        if start < end and _next_data(fd, start, end) < end:
+            return f"data between {start} and {end}"
+    return ""
+
+
+def gaps(entry: File) -> Iterator[tuple[int, int]]:
+    """(start, end) of the holes, in ascending order.
+
+    >>> from haoscar_pxe.image.entry import Extent, Metadata
+    >>> list(gaps(File(b"f", Metadata(0, 0, 0, 0), 9, (Extent(2, 3, bytes(32)),))))
+    [(0, 2), (5, 9)]
+    """
+    end = 0
+    for extent in entry.extents:
+        if extent.offset_bytes > end:
+            yield end, extent.offset_bytes
+        end = extent.offset_bytes + extent.size_bytes
+    if entry.size_bytes > end:
+        yield end, entry.size_bytes
+
+
+def _is_zero(fd: int, start: int, end: int) -> bool:
+    """Whether all bytes are zero; real holes are stepped over without reading them."""
+    at = _next_data(fd, start, end)
+    while at < end:
+        data = _read(fd, at, min(ZERO_BYTES, end - at))
+        if data != _zeros[: len(data)] or not data:
+            return False
+        at = _next_data(fd, at + len(data), end)
+    return True
+
+
+def _next_data(fd: int, start: int, end: int) -> int:
+    """Where the next data begins, or end (lseek(2), SEEK_DATA)."""
+    if start >= end:
+        return end
+    try:
+        return min(os.lseek(fd, start, os.SEEK_DATA), end)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            return end
+        raise
+
+
+def _read(fd: int, offset: int, size: int) -> bytes:
+    """size bytes, or fewer where the file ends."""
+    data = os.pread(fd, size, offset)
+    while len(data) < size and (more := os.pread(fd, size - len(data), offset + len(data))):
+        data += more
+    return data
