@@ -99,6 +99,10 @@ class Registry:
         """The node that declared the MAC (in canonical form)."""
         return self._owner(f"mac {mac}")
 
+    def by_address(self, ip: str) -> Node | None:
+        """The node that declared the IPv4 address (without prefix)."""
+        return self._owner(f"address {ip}")
+
     def by_token(self, token: str) -> Node | None:
         """The node whose present order carries the token."""
         return self._owner(f"token {token}")

@@ -36,6 +36,7 @@ def test_a_node_is_found_by_name_mac_and_token(registry: Registry) -> None:
     assert registry.get("node20") == one
     assert registry.by_mac("52:54:00:00:00:14") == one
     assert registry.by_token(one.order_token) == one
+    assert registry.by_address("10.77.0.20") == one
     assert registry.by_mac("52:54:00:00:00:15") is None
 
 

@@ -1,0 +1,89 @@
+"""`haoscar-pxe boot explain`: what a machine would be sent now, and why."""
+
+from __future__ import annotations
+
+import click
+import msgspec
+
+from haoscar_pxe.boot.answers import BootAnswers
+from haoscar_pxe.boot.decide import Boot
+from haoscar_pxe.boot.order import make_order
+from haoscar_pxe.boot.pxelinux import configuration_name
+from haoscar_pxe.cli.output import json_option, path_text, print_json
+from haoscar_pxe.cli.serve import boot_answers
+from haoscar_pxe.cli.site import Site, pass_site
+from haoscar_pxe.nodes.asking import Asker, DhcpAnswer, DhcpDecision
+from haoscar_pxe.nodes.declare import canonical_mac
+from haoscar_pxe.nodes.node import Node
+from haoscar_pxe.nodes.order import IdentityChange, InstallOrder
+
+
+@click.group()
+def boot() -> None:
+    """Boot decisions, explained."""
+
+
+@boot.command()
+@click.argument("mac")
+@click.option("--arch", default=0, show_default=True, help="Client architecture, DHCP option 93.")
+@json_option
+@pass_site
+def explain(site: Site, mac: str, arch: int, as_json: bool) -> None:
+    """Say what the machine with this MAC would be sent now, and why, down to the rendered text.
+
+    Nothing is changed and nothing is sent; the order's token is not shown.
+    """
+    mac = canonical_mac(mac)
+    answers = boot_answers(site)
+    decision, node = answers.decision(mac)
+    told = answers.dhcp(Asker(mac=mac, arch=arch, vendor_class="PXEClient"))
+    text = answers.pxelinux(mac)
+    order = _order(site, answers, node) if node and decision.boot is Boot.INSTALL else None
+    if as_json:
+        document = {"boot": decision.boot, "reason": decision.reason, "dhcp": _dhcp(told)}
+        print_json({**document, "pxelinux": text, "order": order})
+        return
+    click.echo(f"{mac}: {decision.boot}, because {decision.reason}.\n")
+    click.echo(f"DHCP: {_dhcp_words(told)}")
+    click.echo(f"\n{configuration_name(mac)}:\n{_indented(text)}")
+    if order:
+        click.echo(_order_words(order))
+
+
+def _order(site: Site, answers: BootAnswers, node: Node) -> InstallOrder:
+    files = answers.generations.open(node.image, answers.generation_of(node))
+    order = make_order(node, files.manifest, files, site.identity, site.config.install)
+    return msgspec.structs.replace(order, token="(hidden)")
+
+
+def _dhcp(told: DhcpDecision) -> dict[str, object]:
+    if isinstance(told, DhcpAnswer):
+        boot = {"next_server": str(told.next_server or ""), "boot_filename": told.boot_filename}
+        return {"address": str(told.address), "reason": told.reason, **boot}
+    return {"address": None, "reason": told.reason}
+
+
+def _dhcp_words(told: DhcpDecision) -> str:
+    if not isinstance(told, DhcpAnswer):
+        return f"no answer, because {told.reason}."
+    boots = f"boots {told.boot_filename} from {told.next_server}" if told.boot_filename else ""
+    return f"{told.address} for {told.lease_s} s {boots}: {told.reason}."
+
+
+def _order_words(order: InstallOrder) -> str:
+    changes = [
+        f"  {path_text(change.path)}: {change.reason}\n{_indented(_content(change), 6)}"
+        for change in order.identity
+    ]
+    head = f"Order: {order.image} generation {order.generation} (manifest {order.manifest_id[:12]})"
+    disk = f"disk {order.disk}, wipe {order.wipe}, then {order.after}"
+    listed = "\n".join(changes)
+    return f"{head} on {disk}.\nIt differs from the primary in these files and no others:\n{listed}"
+
+
+def _content(change: IdentityChange) -> str:
+    return "(removed)" if change.content is None else change.content.decode("utf-8", "replace")
+
+
+def _indented(text: str, by: int = 4) -> str:
+    return "\n".join(f"{' ' * by}{line}" for line in text.splitlines())

@@ -1,0 +1,81 @@
+"""How commands print: tables and lines for people, one JSON document for programs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+def print_json(value: object) -> None:
+    """One JSON document on standard output; bytes are text, undecodable ones escaped."""
+    encoded = msgspec.json.encode(msgspec.to_builtins(_printable(value)))
+    click.echo(msgspec.json.format(encoded, indent=2).decode())
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table as wide as it needs to be; never cut where output is not a terminal."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    width = None if sys.stdout.isatty() else 200
+    Console(width=width, highlight=False, markup=False).print(table)
+
+
+def size(size_bytes: int) -> str:
+    """A size for people.
+
+    >>> size(1536), size(3)
+    ('1.5 KiB', '3 B')
+    """
+    amount = float(size_bytes)
+    for unit in _UNITS:
+        if amount < 1024 or unit == _UNITS[-1]:
+            break
+        amount /= 1024
+    return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+
+
+def moment(at_ns: int) -> str:
+    """A time for people, in this machine's own zone.
+
+    >>> len(moment(0))
+    19
+    """
+    return datetime.fromtimestamp(at_ns / 1e9, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def path_text(path: bytes) -> str:
+    r"""A path as text: absolute, with what is no printable UTF-8 escaped.
+
+    >>> path_text(b"srv/\xff\n")
+    '/srv/\\xff\\n'
+    """
+    text = path.decode("utf-8", "backslashreplace")
+    return "/" + "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def _printable(value: object) -> object:
+    """The value with bytes decoded, so that paths stay readable in JSON."""
+    match value:
+        case bytes():
+            return value.decode("utf-8", "backslashreplace")
+        case msgspec.Struct():
+            return {key: _printable(each) for key, each in msgspec.structs.asdict(value).items()}
+        case dict():
+            return {key: _printable(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_printable(each) for each in value]
+        case _:
+            return value

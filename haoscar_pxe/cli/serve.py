@@ -1,0 +1,107 @@
+"""`haoscar-pxe serve`: DHCP, TFTP and HTTP in the foreground, as one service."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import click
+
+from haoscar_pxe.boot.addresses import Pool
+from haoscar_pxe.boot.answers import BootAnswers
+from haoscar_pxe.boot.artifacts import prepare
+from haoscar_pxe.boot.bundle import build_bundle
+from haoscar_pxe.boot.decide import Boot
+from haoscar_pxe.boot.firmware_files import firmware_files
+from haoscar_pxe.cli.site import Site, pass_site
+from haoscar_pxe.config import ServeConfig
+from haoscar_pxe.errors import HaoscarError
+from haoscar_pxe.nodes.registry import Registry
+from haoscar_pxe.serve.options import Endpoints, ServeOptions
+from haoscar_pxe.serve.server import run_server
+
+log = logging.getLogger(__name__)
+
+
+@click.command()
+@pass_site
+def serve(site: Site) -> None:
+    """Serve DHCP, TFTP and HTTP in the foreground until Ctrl-C or SIGTERM.
+
+    Needs root or the capabilities CAP_NET_BIND_SERVICE, CAP_NET_RAW and CAP_NET_ADMIN. The package
+    has a systemd unit for it: haoscar-pxe.service.
+    """
+    options = serve_options(site.config.serve)
+    answers = boot_answers(site)
+    threading.Thread(target=warm, args=(answers,), daemon=True, name="boot files").start()
+    run_server(options, answers, _announce)
+
+
+def serve_options(config: ServeConfig) -> ServeOptions:
+    """The part of the configuration that the server's sockets need."""
+    return ServeOptions(
+        interface=config.interface,
+        address=config.ip,
+        http_port=config.http_port,
+        dhcp=config.dhcp,
+        tftp=config.tftp,
+        router_advertisement=config.router_advertisement,
+    )
+
+
+def boot_answers(site: Site) -> BootAnswers:
+    """What this site answers to machines that ask."""
+    state = Path(site.config.paths.state)
+
+    def boot_files(image: str, generation: int) -> dict[str, Path]:
+        files = site.generations.open(image, generation)
+        bundle = build_bundle(state / "bundle")
+        made = prepare(files.manifest, files, bundle, state / "boot", site.trusted)
+        return {"vmlinuz": made.kernel, "initramfs": made.initramfs}
+
+    return BootAnswers(
+        registry=site.registry,
+        generations=site.generations,
+        serve=site.config.serve,
+        install=site.config.install,
+        site=site.identity,
+        firmware=firmware_files(),
+        prepare=boot_files,
+        pool=_pool(site.config.serve, site.registry),
+    )
+
+
+def warm(answers: BootAnswers) -> None:
+    """Make the boot files of all nodes that wait for them, so that no node has to wait.
+
+    What fails here fails again, and is explained, when the node asks; so it is only logged.
+    """
+    for node in answers.registry.nodes():
+        decision, _ = answers.decision(node.boot_interface.mac)
+        if decision.boot is Boot.INSTALL:
+            began = time.monotonic()
+            try:
+                answers.prepare(node.image, answers.generation_of(node))
+            except HaoscarError as error:
+                log.error("no boot files for %s: %s (%s)", node.name, error, error.hint)
+            else:
+                log.info("boot files of %s: %.1f s", node.name, time.monotonic() - began)
+
+
+def _pool(config: ServeConfig, registry: Registry) -> Pool | None:
+    if not config.pool:
+        return None
+    first, last = (IPv4Address(text) for text in config.pool)
+    own = config.ip.ip
+
+    def is_taken(address: IPv4Address) -> bool:
+        return address == own or registry.by_address(str(address)) is not None
+
+    return Pool(first, last, config.lease_s, time.monotonic, is_taken)
+
+
+def _announce(endpoints: Endpoints) -> None:
+    click.echo(f"serving on {endpoints}; Ctrl-C stops", err=True)

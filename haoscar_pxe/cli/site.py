@@ -1,0 +1,88 @@
+"""What a command knows of this site: the configuration and what it leads to, opened when needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import click
+
+from haoscar_pxe import config
+from haoscar_pxe.boot.generations import Generations
+from haoscar_pxe.boot.identity import Site as IdentitySite
+from haoscar_pxe.errors import ConfigError
+from haoscar_pxe.image.repository import Repository
+from haoscar_pxe.image.signing import SigningKey, TrustedKeys
+from haoscar_pxe.nodes.registry import Registry
+
+SYSTEM_FOLDER = Path("/etc/haoscar-pxe")
+SIGNING_KEY = "signing.key"
+PUBLIC_KEY = "signing.pub"
+
+
+@dataclass
+class Site:
+    """The site of the given configuration file, or of the first one found."""
+
+    given: Path | None
+
+    @property
+    def path(self) -> Path:
+        """The configuration file in use. Raises ConfigError if there is none."""
+        candidates = [self.given] if self.given else [Path(config.FILE_NAME), system_config()]
+        for path in candidates:
+            if path.is_file():
+                return path.absolute()
+        looked = " or ".join(str(path) for path in candidates)
+        raise ConfigError(
+            f"there is no configuration: {looked}", hint="'haoscar-pxe init' writes one"
+        )
+
+    @cached_property
+    def config(self) -> config.Config:
+        """The configuration."""
+        return config.load(self.path)
+
+    @cached_property
+    def repository(self) -> Repository:
+        """The repository of images."""
+        return Repository.open(Path(self.config.paths.repository))
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The registry of nodes."""
+        return Registry(self.config.paths.registry)
+
+    @cached_property
+    def trusted(self) -> TrustedKeys:
+        """The keys whose manifests are believed."""
+        return TrustedKeys.from_folder(Path(self.config.paths.keys))
+
+    @property
+    def signer(self) -> SigningKey:
+        """The key that signs captures."""
+        return SigningKey.load(Path(self.config.paths.keys) / SIGNING_KEY)
+
+    @cached_property
+    def generations(self) -> Generations:
+        """The repository as the boot server sees it."""
+        return Generations.of(Path(self.config.paths.repository), self.trusted)
+
+    @property
+    def identity(self) -> IdentitySite:
+        """What the site adds to every node's identity."""
+        return IdentitySite(
+            dns=self.config.serve.dns,
+            domain=self.config.serve.domain,
+            rules=self.config.identity,
+            templates=self.config.paths.site_templates,
+        )
+
+
+def system_config() -> Path:
+    """Where an installed image server has its configuration."""
+    return SYSTEM_FOLDER / config.FILE_NAME
+
+
+pass_site = click.make_pass_decorator(Site)
