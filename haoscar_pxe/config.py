@@ -39,6 +39,11 @@ class Paths:
         """The SQLite file of the registry."""
         return Path(self.state) / "registry.sqlite"
 
+    @property
+    def boot_cache(self) -> Path:
+        """The folder of agent bundles and boot files made from images."""
+        return Path(self.state) / "boot"
+
 
 @dataclass(frozen=True, slots=True)
 class ServeConfig:
