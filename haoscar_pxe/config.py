@@ -40,8 +40,13 @@ class Paths:
         return Path(self.state) / "registry.sqlite"
 
     @property
+    def bundle_cache(self) -> Path:
+        """The folder of agent bundles, made from this machine's own Python."""
+        return Path(self.state) / "bundle"
+
+    @property
     def boot_cache(self) -> Path:
-        """The folder of agent bundles and boot files made from images."""
+        """The folder of kernels and initramfs made from images."""
         return Path(self.state) / "boot"
 
 
