@@ -30,6 +30,7 @@ from haoscar_pxe import command
 from haoscar_pxe.command import Run
 from haoscar_pxe.errors import RehearsalError
 from haoscar_pxe.rehearse import awkward
+from haoscar_pxe.rehearse.mounted import unmount_below
 from haoscar_pxe.rehearse.steps import Narrator
 
 SUITE: Final = "bookworm"
@@ -151,17 +152,8 @@ def discard(tree: Path, run: Run = command.run) -> None:
     """Remove a tree, and first what is mounted in it: debootstrap mounts /proc and /sys there."""
     if not tree.exists():
         return
-    for mount_point in reversed(_mounted_below(tree)):
-        run(["umount", mount_point])
+    unmount_below(tree, run)
     shutil.rmtree(tree)
-
-
-def _mounted_below(tree: Path) -> list[str]:
-    # Field 5 of proc(5)'s mountinfo; blanks are escaped there, so a work folder with one in its
-    # name would not match and the removal of /proc's files fails: nothing is lost by it.
-    lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    inside = f"{tree.absolute()}/"
-    return [point for point in (line.split()[4] for line in lines) if point.startswith(inside)]
 
 
 def _discard_others(work: Path, run: Run) -> None:

@@ -123,6 +123,10 @@ class Machine:
             time.sleep(LOOK_EVERY_S)
         return so or is_so()
 
+    def wait_until_off(self, within_s: float) -> bool:
+        """Wait until the machine is off; whether it is."""
+        return self.wait(lambda: not self.is_on, within_s)
+
     def console(self, *, since_power_on: bool = False) -> str:
         """What the serial line said so far, in all boots or in this one."""
         said = self.console_log.read_bytes()[self._said_before if since_power_on else 0 :]

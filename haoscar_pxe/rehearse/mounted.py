@@ -1,17 +1,18 @@
 """The disk of a machine that is off, as the tree its system would see: mounted, read-only.
 
-Each partition becomes a loop device of its own, cut out by offset and size (loop partitions need
-a kernel that scans them; not all do). Nothing on the disk changes: the loop devices are read-only
-and ext4 is mounted without replaying its journal.
+Each partition is cut out of the disk's file by offset and size (the kernel need not scan loop
+devices for partitions; not all can). Nothing on the disk changes: all is read-only and ext4 is
+mounted without replaying its journal. mount(8) sets the loop device up so that it vanishes with
+the mount, even if whoever mounted it was killed.
 
-Sources: sfdisk(8) --json, losetup(8), ext4(5) `noload`.
+Sources: sfdisk(8) --json, mount(8) "The loop device", blkid(8) -O, ext4(5) `noload`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -84,14 +85,35 @@ def mounted(disk: Path, layout: DiskLayout, root: Path, run: Run = run) -> Itera
     """
     table = read_table(disk, run)
     root.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack:
-        found = []
-        for number, file_system in _by_mount_point(layout):
-            loop = stack.enter_context(_attached(disk, table, number, run))
-            stack.enter_context(_mounted_at(loop, file_system, root, run))
-            uuid = run(["blkid", "-p", "-s", "UUID", "-o", "value", loop]).text.strip()
-            found.append(MountedFileSystem(file_system, uuid))
-        yield MountedDisk(root, tuple(found))
+    unmount_below(root, run)
+    try:
+        yield MountedDisk(
+            root,
+            tuple(
+                _mount(disk, _extent(table, number), file_system, root, run)
+                for number, file_system in _by_mount_point(layout)
+            ),
+        )
+    finally:
+        unmount_below(root, run)
+
+
+def unmount_below(folder: Path, run: Run = run) -> None:
+    """Unmount what is mounted at or in a folder, the innermost first."""
+    for mount_point in reversed(_mounted_below(folder)):
+        run(["umount", mount_point])
+
+
+def _mounted_below(folder: Path) -> list[str]:
+    # Field 5 of proc(5)'s mountinfo, where blanks and backslashes are octal escapes.
+    lines = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines()
+    points = [re.sub(r"\\(\d{3})", _unescape, line.split()[4]) for line in lines]
+    top = str(folder.resolve())
+    return [point for point in points if point == top or point.startswith(f"{top}/")]
+
+
+def _unescape(matched: re.Match[str]) -> str:
+    return chr(int(matched[1], 8))
 
 
 def _by_mount_point(layout: DiskLayout) -> list[tuple[int, FileSystem]]:
@@ -106,32 +128,27 @@ def _by_mount_point(layout: DiskLayout) -> list[tuple[int, FileSystem]]:
     return sorted(found, key=lambda pair: pair[1].mount_point)
 
 
-@contextmanager
-def _attached(disk: Path, table: Table, number: int, run: Run) -> Iterator[str]:
-    partition = next((each for each in table.partitions if each.number == number), None)
-    if partition is None:
-        there = ", ".join(str(each.number) for each in table.partitions) or "none"
-        raise RehearsalError(f"the installed disk has no partition {number} (it has: {there})")
-    loop = run(
-        [
-            *("losetup", "--find", "--show", "--read-only"),
-            *("--offset", str(partition.start * table.sectorsize)),
-            *("--sizelimit", str(partition.size * table.sectorsize), str(disk)),
-        ],
-        hint="a comparison needs root and a free loop device",
-    ).text.strip()
-    try:
-        yield loop
-    finally:
-        run(["losetup", "--detach", loop])
+def _extent(table: Table, number: int) -> tuple[int, int]:
+    """(offset, size) of a partition in bytes."""
+    for partition in table.partitions:
+        if partition.number == number:
+            return partition.start * table.sectorsize, partition.size * table.sectorsize
+    there = ", ".join(str(each.number) for each in table.partitions) or "none"
+    raise RehearsalError(f"the installed disk has no partition {number} (it has: {there})")
 
 
-@contextmanager
-def _mounted_at(loop: str, file_system: FileSystem, root: Path, run: Run) -> Iterator[None]:
-    options = "ro,noload" if file_system.kind in EXT else "ro"
+def _mount(
+    disk: Path, extent: tuple[int, int], file_system: FileSystem, root: Path, run: Run
+) -> MountedFileSystem:
+    offset, size = extent
+    cut = ["-p", "-O", str(offset), "-S", str(size), "-s", "UUID", "-o", "value"]
+    uuid = run(["blkid", *cut, str(disk)]).text.strip()
+    options = f"ro,loop,offset={offset},sizelimit={size}"
+    if file_system.kind in EXT:
+        options += ",noload"
     target = root / file_system.mount_point.lstrip("/")
-    run(["mount", "-t", file_system.kind, "-o", options, loop, str(target)])
-    try:
-        yield
-    finally:
-        run(["umount", str(target)])
+    run(
+        ["mount", "-t", file_system.kind, "-o", options, str(disk), str(target)],
+        hint="a comparison needs root and a free loop device",
+    )
+    return MountedFileSystem(file_system, uuid)

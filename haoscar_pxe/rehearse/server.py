@@ -80,8 +80,8 @@ class Server:
         ):
             path = Path(folder, "notify")
             ready.bind(str(path))
-            argv = ["env", f"NOTIFY_SOCKET={path}", _program(), "serve"]
-            argv += ["--config", str(self._config_file)]
+            argv = ["env", f"NOTIFY_SOCKET={path}", _program()]
+            argv += ["--config", str(self._config_file), "serve"]
             self._process = command.start(self._network.command(argv), self.log)
             try:
                 self._wait_ready(ready)

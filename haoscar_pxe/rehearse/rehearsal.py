@@ -1,0 +1,253 @@
+"""A rehearsal: one generation becomes a machine that network-boots, installs itself and comes up.
+
+It has a folder of its own in the work folder, in which nothing matters to anybody else:
+
+    lock                 held while it runs
+    haoscar-pxe.toml, serve.log, state/    of its boot server (see server.py)
+    disk.raw, console.log, qemu.log        of its machine (see machine.py)
+    mnt/                 where the installed disk is mounted for the comparison
+
+The site's repository and keys are only read, its registry is not even opened.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from haoscar_pxe.command import Run, run
+from haoscar_pxe.config import Config
+from haoscar_pxe.errors import BusyError, HaoscarError, RehearsalError
+from haoscar_pxe.image.compare import compare
+from haoscar_pxe.image.layout import Firmware
+from haoscar_pxe.image.progress import Progress, Silence
+from haoscar_pxe.image.reader import entries
+from haoscar_pxe.nodes.node import Node, NodeState
+from haoscar_pxe.nodes.order import Step
+from haoscar_pxe.nodes.registry import Registry
+from haoscar_pxe.rehearse.accelerator import accelerator
+from haoscar_pxe.rehearse.differences import identity_not_applied, undeclared, wrong_uuids
+from haoscar_pxe.rehearse.expectations import expected_probes
+from haoscar_pxe.rehearse.generation import OpenGeneration, open_generation
+from haoscar_pxe.rehearse.machine import GIB, Hardware, Machine
+from haoscar_pxe.rehearse.mounted import mounted
+from haoscar_pxe.rehearse.network import Network, clean_leftovers, network
+from haoscar_pxe.rehearse.probe import Probe, ProbeResult, run_probe
+from haoscar_pxe.rehearse.report import RehearsalReport
+from haoscar_pxe.rehearse.server import Server, rehearsal_config
+from haoscar_pxe.rehearse.steps import Narrator, Steps
+from haoscar_pxe.rehearse.watch import Watch
+
+RESETS_WITHIN_S: Final = 120.0
+COMES_UP_WITHIN_S: Final = 300.0
+CONSOLE_LINES: Final = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to rehearse, and on what machine.
+
+    site: the real configuration. node: as registered, or made up; its state and disk do not
+    matter. probes: beside those that follow from the image. disk_bytes: 0 is as large as the
+    captured disk, and at least 4 GiB.
+    """
+
+    site: Config
+    node: Node
+    work: Path
+    probes: tuple[Probe, ...] = ()
+    firmware: Firmware = "bios"
+    memory_mib: int = 1536
+    processors: int = 2
+    disk_bytes: int = 0
+
+
+def rehearse(
+    request: Request, narrator: Narrator, progress: Progress | None = None, run: Run = run
+) -> RehearsalReport:
+    """Run it to its end. progress: of the comparison.
+
+    Raises RehearsalError when a stage cannot be reached, with the last words of the console, and
+    what the rooms below raise. Nothing of it runs or is mounted any more when this returns.
+    """
+    folder = request.work / f"rehearsal-{request.node.name}"
+    with _own(folder):
+        return Rehearsal(request, folder, narrator, progress or Silence(), run).run_all()
+
+
+class Rehearsal:
+    """One run, stage by stage; see `rehearse`."""
+
+    def __init__(
+        self, request: Request, folder: Path, narrator: Narrator, progress: Progress, run: Run
+    ) -> None:
+        self._request = request
+        self._folder = folder
+        self._progress = progress
+        self._run = run
+        self._steps = Steps(narrator)
+        self._site = request.site
+
+    def run_all(self) -> RehearsalReport:
+        """All stages in their order."""
+        step = self._steps.step
+        with ExitStack() as stack:
+            with step("make the boot files"):
+                net = stack.enter_context(self._network())
+                self._site = rehearsal_config(self._request.site, net, self._folder)
+                opened = open_generation(self._site, self._request.node)
+            with step("start the boot server"):
+                watch, server = self._serve(opened, net, stack)
+                machine = stack.enter_context(self._machine(opened, net))
+                watch.has_gone = lambda: _why_gone(machine, server)
+            with self._explained(machine, server):
+                with step("network-boot a machine with a blank disk"):
+                    machine.power_on(stop_at_reset=True)
+                    watch.until_started()
+                with step("install"):
+                    watch.until_installed()
+                    self._wait_for_reset(machine)
+                with step("compare its disk with the generation"):
+                    differences = self._compare(opened, machine)
+                with step("switch it on again: network first, then its own disk"):
+                    machine.power_on()
+                    probes = self._probe(opened, net, machine)
+                    _refuse_second_installation(watch)
+        return self._report(opened, machine, differences, probes)
+
+    @contextmanager
+    def _network(self) -> Iterator[Network]:
+        clean_leftovers(self._run)
+        with network(self._request.site.serve.ip, self._run) as made:
+            yield made
+
+    def _serve(
+        self, opened: OpenGeneration, net: Network, stack: ExitStack
+    ) -> tuple[Watch, Server]:
+        for left in self._site.paths.registry.parent.glob("registry.sqlite*"):
+            left.unlink()
+        registry = Registry(self._site.paths.registry)
+        stack.callback(registry.close)
+        registry.add(opened.node)
+        server = stack.enter_context(Server(self._site, net, self._folder))
+        watch = Watch(registry, opened.node.name, self._steps.narrator, has_gone=lambda: "")
+        return watch, server
+
+    def _machine(self, opened: OpenGeneration, net: Network) -> Machine:
+        request, layout = self._request, opened.manifest.layout
+        captured = max((disk.size_bytes for disk in layout.disks), default=0)
+        hardware = Hardware(
+            mac=opened.node.boot_interface.mac,
+            accelerator=accelerator(opened.kernel, request.work),
+            disk_bytes=request.disk_bytes or max(captured, 4 * GIB),
+            memory_mib=request.memory_mib,
+            processors=request.processors,
+            firmware=request.firmware,
+        )
+        self._steps.narrator.detail(
+            f"{hardware.processors} processors ({hardware.accelerator}), {hardware.memory_mib} "
+            f"MiB of memory, a blank disk of {hardware.disk_bytes / GIB:.1f} GiB"
+        )
+        return Machine(self._folder, net, hardware, net.add_tap("machine0"))
+
+    def _wait_for_reset(self, machine: Machine) -> None:
+        if machine.wait_until_off(RESETS_WITHIN_S):
+            return
+        raise RehearsalError(
+            f"the machine said that it is installed, but did not reboot in {RESETS_WITHIN_S:g} s"
+        )
+
+    def _compare(self, opened: OpenGeneration, machine: Machine) -> tuple[str, ...]:
+        manifest = opened.manifest
+        self._progress.expect(manifest.stored_bytes)
+        root = self._folder / "mnt"
+        with mounted(machine.disk, manifest.layout, root, self._run) as disk:
+            found = compare(entries(manifest, opened.chunks), disk.root, self._progress)
+            unexplained = [str(each) for each in undeclared(found, opened.identity)]
+            problems = identity_not_applied(disk, opened.identity) + wrong_uuids(disk)
+        return tuple(unexplained + problems)
+
+    def _probe(
+        self, opened: OpenGeneration, net: Network, machine: Machine
+    ) -> tuple[ProbeResult, ...]:
+        """Every probe; they share the time, because they wait for the same boot."""
+        narrator, results = self._steps.narrator, []
+        left_s = COMES_UP_WITHIN_S
+        expected = expected_probes(opened.node, opened.files, opened.identity)
+        for probe in (*expected, *self._request.probes):
+            result = run_probe(probe, net, machine, left_s)
+            left_s = max(left_s - result.seconds, 0.0)
+            narrator.detail(f"{'' if result.ok else 'NOT: '}{result.name} ({result.seen})")
+            results.append(result)
+        return tuple(results)
+
+    @contextmanager
+    def _explained(self, machine: Machine, server: Server) -> Iterator[None]:
+        """Add to a stage's error what the console said and where the logs are."""
+        try:
+            yield
+        except HaoscarError as error:
+            lines = machine.console().strip().splitlines()[-CONSOLE_LINES:]
+            console = "\n".join(f"    {line.rstrip()}" for line in lines) or "    (silent)"
+            raise RehearsalError(
+                f"{error}\nthe console's last lines:\n{console}\n"
+                f"the boot server's last lines:\n{server.last_lines()}",
+                hint=error.hint or f"all of it is in {self._folder}",
+            ) from error
+
+    def _report(
+        self,
+        opened: OpenGeneration,
+        machine: Machine,
+        differences: tuple[str, ...],
+        probes: tuple[ProbeResult, ...],
+    ) -> RehearsalReport:
+        return RehearsalReport(
+            node=opened.node.name,
+            image=opened.manifest.image,
+            generation=opened.manifest.generation,
+            accelerator=machine.hardware.accelerator,
+            steps=tuple(self._steps.timed),
+            compared=opened.manifest.entry_count,
+            declared=tuple(
+                (each.path.decode("utf-8", "backslashreplace"), each.reason)
+                for each in opened.identity
+            ),
+            differences=differences,
+            probes=probes,
+            folder=str(self._folder),
+        )
+
+
+def _why_gone(machine: Machine, server: Server) -> str:
+    if not server.is_running:
+        return "the boot server ended"
+    return "" if machine.is_on else "the machine went off or reset"
+
+
+def _refuse_second_installation(watch: Watch) -> None:
+    """A node that is installed is sent to its own disk; an installer that ran again is a fault."""
+    events = watch.events()
+    done = next(i for i, event in enumerate(events) if event.step is Step.INSTALLED)
+    after = [event for event in events[done + 1 :] if event.step is Step.STARTED]
+    state = watch.registry.get(watch.node).state
+    if after or state is not NodeState.INSTALLED:
+        raise RehearsalError(f"{watch.node} was sent to the installer again; its state is {state}")
+
+
+@contextmanager
+def _own(folder: Path) -> Iterator[None]:
+    """Hold the rehearsal's folder. Raises BusyError if another rehearsal does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BusyError(
+                f"another rehearsal is using {folder}", hint="wait for it, or give another --work"
+            ) from error
+        yield
