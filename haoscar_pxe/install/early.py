@@ -35,7 +35,11 @@ NOT_DISKS: Final = ("loop", "ram", "zram", "dm-", "md", "sr", "fd", "nbd")
 
 
 class Clock(Protocol):
-    """Seconds since some start, and waiting; the module `time` is one."""
+    """The time, and waiting; the module `time` is one."""
+
+    def time(self) -> float:
+        """Seconds since 1970, as files are stamped with."""
+        ...
 
     def monotonic(self) -> float:
         """Seconds that never go back."""
@@ -162,6 +166,7 @@ def wait_for_disks(
     timeout_s: float = DISKS_TIMEOUT_S,
     clock: Clock = time,
     sysfs: Path = Path("/sys"),
+    dev: Path = Path("/dev"),
     settled: Path = SETTLED,
 ) -> tuple[str, ...]:
     """Wait until the drivers are loaded and the disks have come; their kernel names, maybe none.
@@ -170,20 +175,32 @@ def wait_for_disks(
     an "auto" choice between disks must not depend on which of them was first.
     """
     deadline = clock.monotonic() + timeout_s
+
+    def remaining_s() -> float:
+        return deadline - clock.monotonic()
+
+    def is_quiet() -> bool:
+        newest = max(map(_changed, [settled, *(dev / name for name in disk_names(blocks))]))
+        return not _is_slow_bus(sysfs) or clock.time() - newest >= QUIET_S
+
+    blocks = sysfs / "block"
     wait_until(settled.exists, timeout_s, clock)
-    wait_until(lambda: bool(disk_names(sysfs / "block")), deadline - clock.monotonic(), clock)
-    names = disk_names(sysfs / "block")
-    while _is_slow_bus(sysfs) and clock.monotonic() < deadline:
-        clock.sleep(QUIET_S)
-        before, names = names, disk_names(sysfs / "block")
-        if before == names:
-            break
-    return names
+    wait_until(lambda: bool(disk_names(blocks)), remaining_s(), clock)
+    wait_until(is_quiet, remaining_s(), clock)
+    return disk_names(blocks)
 
 
 def _is_slow_bus(sysfs: Path) -> bool:
     hosts = sysfs / "class" / "scsi_host"
     return hosts.is_dir() and any(hosts.iterdir())
+
+
+def _changed(path: Path) -> float:
+    """When a device node or a mark was made (nobody changes them), 0 if it is gone again."""
+    try:
+        return path.stat().st_ctime
+    except OSError:
+        return 0.0
 
 
 def _number(path: Path) -> int:
