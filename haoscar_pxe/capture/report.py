@@ -1,0 +1,28 @@
+"""What a capture tells whoever asked for it, besides the generation itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from haoscar_pxe.capture.belonging import Decision
+from haoscar_pxe.capture.scope import LeftOut
+from haoscar_pxe.capture.warning import CaptureWarning
+from haoscar_pxe.image.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureReport:
+    """A capture that was committed.
+
+    mounts: the decision on every mount of the tree. left_out: what was not captured, and why.
+    unstable: files that never held still while they were read (also in the manifest).
+    vanished: names that went away while the tree was walked. Paths are relative to the root.
+    """
+
+    manifest: Manifest
+    mounts: tuple[Decision, ...]
+    left_out: tuple[LeftOut, ...]
+    unstable: tuple[bytes, ...]
+    vanished: tuple[bytes, ...]
+    warnings: tuple[CaptureWarning, ...]
+    seconds: float
