@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from haoscar_pxe.errors import HaoscarError, RepositoryError
 from haoscar_pxe.image.pack import MAX_ROWS, Location, PackIndex
-from haoscar_pxe.image.store import PackStore, read_index
+from haoscar_pxe.image.store import PackStore, StoreUnreachableError, read_index
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,13 @@ class ChunkIndex:
 
     @classmethod
     def of(cls, store: PackStore, pack_ids: Iterable[str]) -> ChunkIndex:
-        """Read the indexes of these packs."""
+        """Read the indexes of these packs. Raises StoreUnreachableError."""
         index = cls()
         for pack_id in pack_ids:
             try:
                 index.add(read_index(store, pack_id))
+            except StoreUnreachableError:
+                raise
             except RepositoryError as error:
                 index.left_out.append(error)
         return index

@@ -26,6 +26,10 @@ TAIL_BYTES: Final = 128 << 10
 _PACK_ID = re.compile(r"[0-9a-f]{64}")
 
 
+class StoreUnreachableError(StorageError):
+    """The store as a whole does not answer, or not to us; no single pack is to blame."""
+
+
 class PackStore(Protocol):
     """Packs by their id: 64 hexadecimal digits. All methods raise StorageError."""
 

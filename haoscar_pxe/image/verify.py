@@ -1,0 +1,191 @@
+"""Reads a repository back to the last byte and names everything that is not as it should be.
+
+Every pack must have the content its name says and every chunk the content its id says; every
+manifest must be signed, every page canonical, every chunk that a file needs must be among those
+just verified. Nothing is repaired here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from blake3 import blake3
+
+from haoscar_pxe.errors import IntegrityError, RepositoryError
+from haoscar_pxe.image.compression import Decompressor
+from haoscar_pxe.image.entry import File
+from haoscar_pxe.image.manifest import Manifest
+from haoscar_pxe.image.pack import (
+    FOOTER,
+    HEADER,
+    MAX_PACK_BYTES,
+    PackIndex,
+    decode_header,
+    decode_tail,
+    index_size,
+)
+from haoscar_pxe.image.progress import Progress
+from haoscar_pxe.image.reader import ChunkReader, entries, packs_of
+from haoscar_pxe.image.repository import Repository
+from haoscar_pxe.image.signing import TrustedKeys
+from haoscar_pxe.image.store import PackStore
+
+NAMED_FILES: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong; where: a pack's or generation's name."""
+
+    where: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """What was read, and everything that was wrong with it."""
+
+    packs: int
+    chunks: int
+    generations: int
+    read_bytes: int
+    problems: tuple[Problem, ...]
+
+    @property
+    def is_good(self) -> bool:
+        """Whether nothing was wrong."""
+        return not self.problems
+
+
+def verify_repository(
+    repository: Repository, trusted: TrustedKeys, progress: Progress
+) -> VerifyReport:
+    """Verify all packs and all generations. Problems are reported; StorageError is raised."""
+    named = [
+        (image, each) for image in repository.images() for each in repository.generations(image)
+    ]
+    return _verify(repository, trusted, progress, repository.store.pack_ids(), named)
+
+
+def verify_generation(
+    repository: Repository,
+    image: str,
+    generation: int | None,
+    trusted: TrustedKeys,
+    progress: Progress,
+) -> VerifyReport:
+    """Verify one generation (None: the newest) and the packs that it needs.
+
+    Raises RepositoryError if there is no such generation.
+    """
+    number = repository.generations(image)[-1] if generation is None else generation
+    try:
+        manifest = repository.manifest(image, number, trusted)
+        pack_ids = packs_of(manifest, ChunkReader(repository.store))
+    except IntegrityError:  # then it is not known which packs it needs
+        pack_ids = repository.store.pack_ids()
+    return _verify(repository, trusted, progress, pack_ids, [(image, number)])
+
+
+def _verify(
+    repository: Repository,
+    trusted: TrustedKeys,
+    progress: Progress,
+    pack_ids: list[str],
+    generations: list[tuple[str, int]],
+) -> VerifyReport:
+    packs = _Packs(repository.store)
+    packs.verify(pack_ids, progress)
+    problems = list(packs.problems)
+    chunks = ChunkReader(repository.store, pack_ids)
+    for image, number in generations:
+        where = f"image {image} generation {number}"
+        try:
+            manifest = repository.manifest(image, number, trusted)
+            reasons = list(_wrong_entries(manifest, chunks, packs.good))
+        except RepositoryError as error:
+            reasons = [str(error)]
+        problems += [Problem(where, reason) for reason in reasons]
+    return VerifyReport(
+        len(pack_ids), len(packs.good), len(generations), packs.read_bytes, tuple(problems)
+    )
+
+
+def _wrong_entries(
+    manifest: Manifest, chunks: ChunkReader, good: Mapping[bytes, int]
+) -> Iterator[str]:
+    """What is wrong with files of a generation; the first few by name."""
+    wrong = 0
+    for entry in entries(manifest, chunks):
+        if isinstance(entry, File) and (reason := _wrong_file(entry, good)):
+            wrong += 1
+            if wrong <= NAMED_FILES:
+                yield f"{entry.path!r}: {reason}"
+    if wrong > NAMED_FILES:
+        yield f"and {wrong - NAMED_FILES} more files"
+
+
+def _wrong_file(entry: File, good: Mapping[bytes, int]) -> str:
+    for extent in entry.extents:
+        size = good.get(extent.chunk_id)
+        if size is None:
+            return f"chunk {extent.chunk_id.hex()[:12]} is missing or damaged"
+        if size != extent.size_bytes:
+            return f"a chunk has {size} bytes, not {extent.size_bytes}"
+    return ""
+
+
+class _Packs:
+    """Packs read whole. good: sizes of the chunks that are what their ids say."""
+
+    def __init__(self, store: PackStore) -> None:
+        self._store = store
+        self._decompressor = Decompressor()
+        self.good: dict[bytes, int] = {}
+        self.problems: list[Problem] = []
+        self.read_bytes = 0
+
+    def verify(self, pack_ids: list[str], progress: Progress) -> None:
+        """Verify each pack, one after the other."""
+        sizes = {pack_id: self._store.size(pack_id) for pack_id in pack_ids}
+        progress.expect(sum(sizes.values()))
+        for pack_id, size in sizes.items():
+            try:
+                self._verify_pack(pack_id, size)
+            except IntegrityError as error:
+                self.problems.append(Problem(f"pack {pack_id}", str(error)))
+            self.read_bytes += size
+            progress.advance(size)
+
+    def _verify_pack(self, pack_id: str, size: int) -> None:
+        if size > MAX_PACK_BYTES:
+            raise IntegrityError(f"{size} bytes are more than a pack may have")
+        content = self._store.read(pack_id, 0, size)
+        if blake3(content).hexdigest() != pack_id:
+            self.problems.append(
+                Problem(f"pack {pack_id}", "its content is not what its name says")
+            )
+        decode_header(content[: HEADER.size], pack_id)
+        index_bytes = index_size(content[-FOOTER.size :], pack_id, size)
+        index = decode_tail(content[size - index_bytes - FOOTER.size :], pack_id, size)
+        for row, chunk_id in enumerate(index.chunk_ids()):
+            self._verify_chunk(content, index, row, chunk_id)
+
+    def _verify_chunk(self, content: bytes, index: PackIndex, row: int, chunk_id: bytes) -> None:
+        at = index.location(row)
+        stored = content[at.offset_bytes : at.offset_bytes + at.stored_bytes]
+        try:
+            data = self._decompressor.restore(at.encoding, stored, at.raw_bytes)
+            is_good = blake3(data).digest() == chunk_id
+        except IntegrityError:
+            is_good = False
+        if is_good:
+            self.good[chunk_id] = at.raw_bytes
+        else:
+            reason = f"chunk {chunk_id.hex()[:12]} is damaged"
+            self.problems.append(Problem(f"pack {index.pack_id}", reason))
