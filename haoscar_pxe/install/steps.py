@@ -1,0 +1,131 @@
+"""The installation as a list of steps, from a fetched order to a disk that boots.
+
+Each step is told before it begins. Nothing is written to any disk before the plan was accepted;
+what comes after it can be begun again from the start, as often as it takes (see `claim.py`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from haoscar_pxe.command import Run
+from haoscar_pxe.errors import IntegrityError
+from haoscar_pxe.image.http_store import HttpStore
+from haoscar_pxe.image.manifest import Manifest, manifest_id, open_manifest
+from haoscar_pxe.image.reader import ChunkReader, entries
+from haoscar_pxe.image.restore import restore
+from haoscar_pxe.image.signing import TrustedKeys
+from haoscar_pxe.install import boot_loader, file_systems, identity, machine, partition_table
+from haoscar_pxe.install.machine import MachineDisk
+from haoscar_pxe.install.plan import InstallPlan, explain, plan
+from haoscar_pxe.install.report import Reporter, RestoreProgress
+from haoscar_pxe.install.server import Server
+from haoscar_pxe.install.sizing import ImageTotals
+from haoscar_pxe.nodes.order import InstallOrder, Step
+
+TRUSTED_KEYS: Final = Path("/etc/haoscar/trusted")
+TARGET: Final = Path("/target")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What an installation works with: the machine below it, the server beside it.
+
+    disks: reads the machine's disks. target: an empty folder to mount the new system at.
+    """
+
+    server: Server
+    reporter: Reporter
+    run: Run
+    disks: Callable[[], list[MachineDisk]]
+    trusted: TrustedKeys
+    target: Path = TARGET
+
+
+def install(order: InstallOrder, around: Surroundings) -> InstallPlan:
+    """Install as ordered; on return the disk boots, and nothing is mounted.
+
+    Raises HaoscarError. A refused plan (PlanRefusedError) means that no disk was touched.
+    """
+    manifest = _fetch_manifest(order, around)
+    chunks = _open_chunks(order, around)
+    made = _make_plan(order, manifest, around)
+    _prepare_disk(made, around)
+    around.target.mkdir(exist_ok=True)
+    with file_systems.mounted(made, around.target, around.run) as existing:
+        _restore(manifest, chunks, existing, around)
+        _apply_identity(order, around)
+        _install_boot_loader(made, manifest, around)
+        os.sync()
+    return made
+
+
+def _fetch_manifest(order: InstallOrder, around: Surroundings) -> Manifest:
+    """The manifest that the order means and that a trusted key signed, no other."""
+    name = f"{order.image} generation {order.generation}"
+    around.reporter.say(Step.MANIFEST, f"fetching {name}")
+    sealed = around.server.manifest(order)
+    if manifest_id(sealed) != order.manifest_id:
+        raise IntegrityError(
+            f"the manifest of {name} is {manifest_id(sealed)[:12]}, the order means "
+            f"{order.manifest_id[:12]}",
+            hint="something between the server and this machine changed it; try again",
+        )
+    manifest = open_manifest(sealed, around.trusted, name)
+    size = f"{manifest.entry_count} entries, {manifest.stored_bytes / 1e6:.0f} MB"
+    around.reporter.say(Step.MANIFEST, f"{size}, signed by key {manifest.signed_by[:12]}")
+    return manifest
+
+
+def _open_chunks(order: InstallOrder, around: Surroundings) -> ChunkReader:
+    server = around.server
+    store = HttpStore(
+        server.base_url, order.token, patience_s=order.patience_s, on_wait=server.on_wait
+    )
+    return ChunkReader(store, server.pack_ids(order))
+
+
+def _make_plan(order: InstallOrder, manifest: Manifest, around: Surroundings) -> InstallPlan:
+    around.reporter.say(Step.PLAN, "looking at this machine's disks")
+    totals = ImageTotals(manifest.stored_bytes, manifest.entry_count)
+    made = plan(manifest.layout, totals, around.disks(), order, machine.firmware())
+    around.reporter.say(Step.PLAN, f"{order.node} on {made.disk.path}", "\n".join(explain(made)))
+    return made
+
+
+def _prepare_disk(made: InstallPlan, around: Surroundings) -> None:
+    count = f"{len(made.partitions)} partitions on {made.disk.path}"
+    around.reporter.say(Step.PARTITION, count)
+    partition_table.write(made, around.run)
+    around.reporter.say(Step.FILE_SYSTEMS, f"making {', '.join(_devices(made))}")
+    file_systems.make(made, around.run)
+
+
+def _devices(made: InstallPlan) -> list[str]:
+    return [each.device for each in made.partitions if file_systems.make_command(each)]
+
+
+def _restore(
+    manifest: Manifest, chunks: ChunkReader, existing: frozenset[bytes], around: Surroundings
+) -> None:
+    around.reporter.say(Step.RESTORE, f"{manifest.stored_bytes / 1e6:.0f} MB")
+    progress = RestoreProgress(around.reporter, manifest.stored_bytes, manifest.entry_count)
+    restore(entries(manifest, chunks), chunks, around.target, progress, allow_existing=existing)
+    around.reporter.percent(Step.RESTORE, 100.0, progress.describe())
+
+
+def _apply_identity(order: InstallOrder, around: Surroundings) -> None:
+    around.reporter.say(Step.IDENTITY, f"{len(order.identity)} declared differences")
+    lines = identity.apply(around.target, order.identity)
+    around.reporter.say(Step.IDENTITY, f"this is {order.node} now", "\n".join(lines))
+
+
+def _install_boot_loader(made: InstallPlan, manifest: Manifest, around: Surroundings) -> None:
+    around.reporter.say(Step.BOOT_LOADER, "GRUB, by the image's own tools")
+    own_core = not manifest.layout.is_default
+    what = boot_loader.install(made, around.target, own_core=own_core, run=around.run)
+    around.reporter.say(Step.BOOT_LOADER, what)
