@@ -12,7 +12,6 @@ The site's repository and keys are only read, its registry is not even opened.
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from typing import Final
 
 from haoscar_pxe.command import Run, run
 from haoscar_pxe.config import Config
-from haoscar_pxe.errors import BusyError, HaoscarError, RehearsalError
+from haoscar_pxe.errors import HaoscarError, RehearsalError
 from haoscar_pxe.image.compare import compare
 from haoscar_pxe.image.layout import Firmware
 from haoscar_pxe.image.progress import Progress, Silence
@@ -41,6 +40,7 @@ from haoscar_pxe.rehearse.report import RehearsalReport
 from haoscar_pxe.rehearse.server import Server, rehearsal_config
 from haoscar_pxe.rehearse.steps import Narrator, Steps
 from haoscar_pxe.rehearse.watch import Watch
+from haoscar_pxe.rehearse.work_folder import held
 
 RESETS_WITHIN_S: Final = 120.0
 COMES_UP_WITHIN_S: Final = 300.0
@@ -75,7 +75,7 @@ def rehearse(
     what the rooms below raise. Nothing of it runs or is mounted any more when this returns.
     """
     folder = request.work / f"rehearsal-{request.node.name}"
-    with _own(folder):
+    with held(folder, "a rehearsal"):
         return Rehearsal(request, folder, narrator, progress or Silence(), run).run_all()
 
 
@@ -237,17 +237,3 @@ def _refuse_second_installation(watch: Watch) -> None:
     state = watch.registry.get(watch.node).state
     if after or state is not NodeState.INSTALLED:
         raise RehearsalError(f"{watch.node} was sent to the installer again; its state is {state}")
-
-
-@contextmanager
-def _own(folder: Path) -> Iterator[None]:
-    """Hold the rehearsal's folder. Raises BusyError if another rehearsal does."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BusyError(
-                f"another rehearsal is using {folder}", hint="wait for it, or give another --work"
-            ) from error
-        yield

@@ -1,0 +1,149 @@
+"""The demo: the main job for real, on one machine, from nothing to a standby that answers.
+
+Its work folder is an image server's in small; a second run reuses what the first one made:
+
+    lock
+    head-…/, debs/             see head.py
+    images/, keys/, state/     repository, signing key, registry
+    rehearsal-standby/         see rehearsal.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from haoscar_pxe.capture.capture import CaptureOptions, capture
+from haoscar_pxe.capture.report import CaptureReport
+from haoscar_pxe.config import Config, Paths, ServeConfig
+from haoscar_pxe.errors import NodeError
+from haoscar_pxe.image.progress import Progress, Silence
+from haoscar_pxe.image.repository import Repository
+from haoscar_pxe.image.signing import SigningKey
+from haoscar_pxe.nodes.declare import armed, interface, new_node
+from haoscar_pxe.nodes.node import Node
+from haoscar_pxe.nodes.registry import Registry
+from haoscar_pxe.rehearse import head
+from haoscar_pxe.rehearse.network import BRIDGE
+from haoscar_pxe.rehearse.probe import Page, Probe
+from haoscar_pxe.rehearse.rehearsal import Request, rehearse
+from haoscar_pxe.rehearse.report import RehearsalReport, summary
+from haoscar_pxe.rehearse.steps import Narrator, Steps, TimedStep
+from haoscar_pxe.rehearse.work_folder import held
+
+IMAGE: Final = "primary"
+NODE: Final = "standby"
+SERVER_ADDRESS: Final = "10.77.0.1/24"
+NODE_ADDRESS: Final = "10.77.0.20/24"
+NODE_MAC: Final = "52:54:00:77:00:20"
+
+Watched = Callable[[str], AbstractContextManager[Progress]]
+"""Gives the Progress of an operation with that label."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoReport:
+    """What the demo showed. steps: before the rehearsal, whose own are in its report."""
+
+    steps: tuple[TimedStep, ...]
+    entries: int
+    stored_bytes: int
+    packed_bytes: int
+    rehearsal: RehearsalReport
+
+    @property
+    def ok(self) -> bool:
+        """All of it held."""
+        return self.rehearsal.ok
+
+
+def run_demo(
+    work: Path, root: Path | None, narrator: Narrator, watched: Watched | None = None
+) -> DemoReport:
+    """Run it in the folder `work`. root: capture this tree instead of making a head. Needs root.
+
+    Raises what the rooms raise; a standby that is not what it must be is a report that is not ok.
+    """
+    watch = watched or (lambda label: nullcontext(Silence()))
+    steps = Steps(narrator)
+    with held(work, "the demo"):
+        with steps.step("make a head" if root is None else f"take {root} for the head"):
+            tree, probes = _head(work, narrator) if root is None else (root, ())
+        config = demo_config(work.absolute())
+        with steps.step("capture it"), watch("capture") as progress:
+            captured = _capture(config, tree, progress)
+            narrator.detail(_describe(captured))
+        with steps.step("register the standby"):
+            node = _register(config)
+            narrator.detail(f"{NODE}: {NODE_MAC} {NODE_ADDRESS}, to be a standby of {IMAGE}")
+        with watch("compare") as progress:
+            rehearsed = rehearse(Request(config, node, work, probes), narrator, progress)
+    manifest = captured.manifest
+    return DemoReport(
+        steps=tuple(steps.timed),
+        entries=manifest.entry_count,
+        stored_bytes=manifest.stored_bytes,
+        packed_bytes=manifest.packed_bytes,
+        rehearsal=rehearsed,
+    )
+
+
+def demo_config(work: Path) -> Config:
+    """The configuration of the demo's image server. work: absolute."""
+    paths = Paths(
+        repository=str(work / "images"), state=str(work / "state"), keys=str(work / "keys")
+    )
+    return Config(paths=paths, serve=ServeConfig(interface=BRIDGE, address=SERVER_ADDRESS))
+
+
+def demo_summary(report: DemoReport) -> list[str]:
+    """The report as lines for people, the verdict last."""
+    before = [f"{step.seconds:7.1f} s  {step.name}" for step in report.steps]
+    return [*before, *summary(report.rehearsal)]
+
+
+def _head(work: Path, narrator: Narrator) -> tuple[Path, tuple[Probe, ...]]:
+    made = head.make_head(work, narrator)
+    narrator.detail(f"{made.tree}{', made before' if made.was_reused else ''}")
+    address = NODE_ADDRESS.partition("/")[0]
+    return made.tree, (Page(address, contains=head.PAGE.strip()),)
+
+
+def _capture(config: Config, tree: Path, progress: Progress) -> CaptureReport:
+    repository = Repository.create(Path(config.paths.repository))
+    options = CaptureOptions(root=tree, image=IMAGE)
+    return capture(options, repository, _signer(Path(config.paths.keys)), progress)
+
+
+def _describe(captured: CaptureReport) -> str:
+    manifest = captured.manifest
+    return (
+        f"{IMAGE} generation {manifest.generation}: {manifest.entry_count} entries, "
+        f"{manifest.stored_bytes / 1e6:.0f} MB of content, "
+        f"{manifest.packed_bytes / 1e6:.0f} MB added to the repository"
+    )
+
+
+def _signer(keys: Path) -> SigningKey:
+    private = keys / "signing.key"
+    keys.mkdir(mode=0o700, exist_ok=True)
+    if not private.exists():
+        SigningKey.generate().save(private)
+    signer = SigningKey.load(private)
+    (keys / "signing.pub").write_text(f"{signer.public.encode()}\n")
+    return signer
+
+
+def _register(config: Config) -> Node:
+    """The standby in the demo's registry, armed; added if it is not known yet."""
+    with closing(Registry(config.paths.registry)) as registry:
+        interfaces = (interface(NODE_MAC, NODE_ADDRESS),)
+        node = new_node(NODE, role="standby", image=IMAGE, interfaces=interfaces)
+        try:
+            registry.add(node)
+        except NodeError:
+            return registry.change(NODE, armed)
+        return node
