@@ -91,8 +91,7 @@ def verify(site: Site, name: str | None, generation: int | None, as_json: bool) 
         if name is None:
             report = verify_repository(site.repository, site.trusted, progress)
         else:
-            manifest = site.repository.manifest(name, generation, site.trusted)
-            report = verify_generation(site.repository, manifest, progress)
+            report = verify_generation(site.repository, name, generation, site.trusted, progress)
     if as_json:
         print_json(report)
     else:
@@ -104,7 +103,10 @@ def verify(site: Site, name: str | None, generation: int | None, as_json: bool) 
             hint="generations that are not named are whole; a new capture stores the rest again",
         )
     if not as_json:
-        click.echo(f"whole: {report}")
+        click.echo(
+            f"whole: {report.generations} generation(s), {report.chunks} chunks in {report.packs} "
+            f"packs, {size(report.read_bytes)} read"
+        )
 
 
 @image.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -73,6 +74,9 @@ def _printable(value: object) -> object:
             return value.decode("utf-8", "backslashreplace")
         case msgspec.Struct():
             return {key: _printable(each) for key, each in msgspec.structs.asdict(value).items()}
+        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            fields = [field.name for field in dataclasses.fields(value)]
+            return {name: _printable(getattr(value, name)) for name in fields}
         case dict():
             return {key: _printable(each) for key, each in value.items()}
         case list() | tuple():
