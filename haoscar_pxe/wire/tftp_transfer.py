@@ -142,6 +142,7 @@ class Transfer:
             return self._repeat(now)
         if self._is_sample:
             self._round_trip.measured(now - self._sent_at)
+        self._round_trip.answered()
         self._acknowledged += distance
         if self._acknowledged == self._last:
             return self._end(Finished())

@@ -1,0 +1,74 @@
+"""Answers with fixed content, so that a server can be tested without registry and repository."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import IPv4Interface
+from pathlib import Path
+
+from haoscar_pxe.nodes.asking import (
+    Asker,
+    DhcpAnswer,
+    DhcpDecision,
+    FileAnswer,
+    OrderAnswer,
+    Refusal,
+    Silence,
+)
+
+TOKEN = "letmein"
+PACK_ID = "ab12"
+
+
+@dataclass
+class FixedAnswers:
+    """Answers from dictionaries, and remembers who asked."""
+
+    addresses: dict[str, DhcpAnswer] = field(default_factory=dict)
+    files: dict[str, FileAnswer] = field(default_factory=dict)
+    boot: dict[str, Path] = field(default_factory=dict)
+    stored: dict[str, Path] = field(default_factory=dict)
+    askers: list[Asker] = field(default_factory=list)
+    events: list[bytes] = field(default_factory=list)
+
+    def dhcp(self, asker: Asker) -> DhcpDecision:
+        self.askers.append(asker)
+        return self.addresses.get(asker.mac, Silence("nobody knows it"))
+
+    def tftp(self, name: str, peer_ip: str) -> FileAnswer | None:
+        if name == "a bug":
+            raise RuntimeError("a bug in the decision")
+        return self.files.get(name)
+
+    def http_boot(self, name: str) -> Path | None:
+        return self.boot.get(name)
+
+    def order(self, mac: str, peer_ip: str) -> OrderAnswer:
+        if mac == "52:54:00:00:00:01":
+            return b'{"node": "standby"}'
+        return Refusal(404, f"no node has the MAC {mac}")
+
+    def may_fetch(self, token: str) -> bool:
+        return token == TOKEN
+
+    def manifest(self, image: str, generation: int) -> Path | None:
+        return self.stored.get(f"{image}/{generation}")
+
+    def packs_of(self, image: str, generation: int) -> bytes | None:
+        return b'["ab12"]' if f"{image}/{generation}" in self.stored else None
+
+    def pack(self, pack_id: str) -> Path | None:
+        return self.stored.get(pack_id)
+
+    def event(self, token: str, body: bytes) -> Refusal | None:
+        if token != TOKEN:
+            return Refusal(401, "no order has that token")
+        self.events.append(body)
+        return None
+
+
+def known(address: str, boot_filename: str = "lpxelinux.0") -> DhcpAnswer:
+    """What a node that may have the address is told."""
+    return DhcpAnswer(
+        address=IPv4Interface(address), reason="it is known", boot_filename=boot_filename
+    )
