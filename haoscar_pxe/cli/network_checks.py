@@ -1,0 +1,123 @@
+"""The checks of `doctor` that look at the cluster's network: interface, ports, other servers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from ipaddress import IPv4Interface
+from typing import Final
+
+from haoscar_pxe.boot.firmware_files import BIOS_BOOT_FILE
+from haoscar_pxe.cli.check import Check
+from haoscar_pxe.cli.interfaces import local_interfaces
+from haoscar_pxe.command import Run
+from haoscar_pxe.config import ServeConfig
+from haoscar_pxe.errors import HaoscarError
+from haoscar_pxe.serve.port_holder import Protocol, port_holders
+from haoscar_pxe.serve.probe import Offer, fetch_boot_file, find_dhcp_servers
+
+DHCP_PORT: Final = 67  # RFC 2131 section 4.1
+TFTP_PORT: Final = 69  # RFC 1350 section 4
+OURSELVES: Final = "haoscar-pxe"
+
+
+def network_checks(serve: ServeConfig, run: Run) -> Iterator[Check]:
+    """Interface and address, ports, DHCP servers on the segment, our boot file over TFTP."""
+    interface = interface_check(serve, run)
+    yield interface
+    yield from port_checks(serve)
+    if interface.verdict == "failed":
+        return
+    yield dhcp_check(serve)
+    if serve.tftp and _is_ours(port_holders("udp", TFTP_PORT)):
+        yield boot_file_check(serve)
+
+
+def interface_check(serve: ServeConfig, run: Run) -> Check:
+    """Whether the interface is there, is up and has the configured address."""
+    found = {each.name: each for each in local_interfaces(run)}
+    name = f"interface {serve.interface}"
+    here = found.get(serve.interface)
+    if here is None:
+        listed = ", ".join(found) or "none but loopback"
+        return Check(name, "failed", f"not here; there are: {listed}", "'haoscar-pxe init' asks")
+    if not here.is_up:
+        return Check(name, "failed", "it is down", f"ip link set {serve.interface} up")
+    addresses = _addresses(serve.interface, run)
+    if serve.ip not in addresses:
+        has = ", ".join(str(each) for each in addresses) or "no IPv4 address"
+        command = f"ip address add {serve.address} dev {serve.interface}"
+        return Check(name, "failed", f"it has {has}, not {serve.address}", command)
+    return Check(name, "ok", f"up, {serve.address}")
+
+
+def _addresses(interface: str, run: Run) -> list[IPv4Interface]:
+    # "2: eth1    inet 10.77.0.1/24 brd …": the word after "inet" (ip-address(8), -oneline).
+    lines = run(["ip", "-4", "-oneline", "address", "show", "dev", interface]).text.splitlines()
+    return [IPv4Interface(line.split()[3]) for line in lines]
+
+
+def port_checks(serve: ServeConfig) -> Iterator[Check]:
+    """Whether each port that `serve` needs is free, or held by `serve`."""
+    ports: list[tuple[str, Protocol, int, bool]] = [
+        ("DHCP", "udp", DHCP_PORT, serve.dhcp),
+        ("TFTP", "udp", TFTP_PORT, serve.tftp),
+        ("HTTP", "tcp", serve.http_port, True),
+    ]
+    for word, protocol, port, is_wanted in ports:
+        if is_wanted:
+            yield _port_check(f"{protocol.upper()} port {port} ({word})", port, protocol)
+
+
+def _port_check(name: str, port: int, protocol: Protocol) -> Check:
+    holders = port_holders(protocol, port)
+    if not holders:
+        return Check(name, "ok", "free")
+    if _is_ours(holders):
+        return Check(name, "ok", f"held by {', '.join(holders)}")
+    program = holders[0].partition(" ")[0]
+    return Check(
+        name, "failed", f"held by {', '.join(holders)}", f"systemctl disable --now {program}"
+    )
+
+
+def _is_ours(holders: list[str]) -> bool:
+    return bool(holders) and all(holder.startswith(OURSELVES) for holder in holders)
+
+
+def dhcp_check(serve: ServeConfig) -> Check:
+    """Whether another machine answers DHCP on the segment: two servers, and boots are a lottery."""
+    name = f"other DHCP servers on {serve.interface}"
+    if os.geteuid() != 0:
+        return Check(name, "warning", "not asked", "run the same command with sudo")
+    try:
+        offers = find_dhcp_servers(serve.interface)
+    except HaoscarError as error:
+        return Check(name, "failed", str(error), error.hint)
+    others = [offer for offer in offers if offer.server_id != str(serve.ip.ip)]
+    if not others:
+        return Check(name, "ok", "none answered")
+    return Check(
+        name,
+        "failed",
+        "; ".join(_describe(offer) for offer in others),
+        "switch it off on this segment, or serve from an interface it does not reach",
+    )
+
+
+def _describe(offer: Offer) -> str:
+    boots = f" and the boot file {offer.boot_filename}" if offer.boot_filename else ""
+    return f"{offer.server_id} ({offer.server_mac}) offered {offer.address}{boots}"
+
+
+def boot_file_check(serve: ServeConfig) -> Check:
+    """Whether the boot file comes over TFTP from our own address, as a machine would fetch it."""
+    name = f"boot file from {serve.ip.ip}"
+    try:
+        fetched = fetch_boot_file(serve.ip.ip, BIOS_BOOT_FILE)
+    except HaoscarError as error:
+        return Check(name, "failed", str(error), error.hint)
+    milliseconds = fetched.seconds * 1000
+    return Check(
+        name, "ok", f"{BIOS_BOOT_FILE}: {fetched.size_bytes} bytes in {milliseconds:.0f} ms"
+    )
