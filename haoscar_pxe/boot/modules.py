@@ -18,7 +18,7 @@ from typing import Final
 
 import zstandard
 
-from haoscar_pxe.boot.elf import section
+from haoscar_pxe.boot.elf import ElfError, section
 from haoscar_pxe.boot.image_files import ImageFiles
 from haoscar_pxe.boot.kernel import Kernel
 from haoscar_pxe.boot.module_index import ModuleIndex, module_name, parse_index
@@ -124,9 +124,12 @@ def _module(files: ImageFiles, kernel: Kernel, path: str) -> bytes:
             hint=f"run 'depmod {kernel.release}' on the head and capture again",
         )
     try:
-        return _unpacked(path, content)
-    except (lzma.LZMAError, zlib.error, zstandard.ZstdError) as error:
-        raise BootError(f"the module {path} cannot be unpacked: {error}") from error
+        body = _unpacked(path, content)
+        # The table of sections is at the end: a module that was cut off does not pass.
+        section(body, b".modinfo")
+    except (lzma.LZMAError, zlib.error, zstandard.ZstdError, ElfError) as error:
+        raise BootError(f"the module {path} cannot be read: {error}") from error
+    return body
 
 
 def _unpacked(path: str, content: bytes) -> bytes:
