@@ -6,8 +6,9 @@ Nothing is visible before `publish`; until then the packs are complete, synced f
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from blake3 import blake3
 
@@ -23,6 +24,8 @@ from haoscar_pxe.image.pack import (
     encode_tail,
 )
 from haoscar_pxe.image.store import FolderStore
+
+BUFFER_BYTES: Final = 1 << 20
 
 
 class PackWriter:
@@ -53,7 +56,8 @@ class PackWriter:
     def abandon(self) -> None:
         """Let go of the file that is open; the folder is its owner's to remove."""
         if self._open is not None:
-            self._open.file.close()
+            with suppress(OSError):  # what it still buffers is not wanted, a full disk expected
+                self._open.file.close()
 
     def publish(self, store: FolderStore) -> None:
         """Give all complete packs their place in the store, durably. Raises StorageError."""
@@ -83,7 +87,7 @@ class _OpenPack:
     def __init__(self, path: Path, kind: Kind) -> None:
         self.path = path
         with storage_errors("create", path):
-            self.file: BinaryIO = path.open("xb")
+            self.file: BinaryIO = path.open("xb", buffering=BUFFER_BYTES)
         self._hash = blake3()
         self._rows: dict[bytes, Location] = {}
         self._end = 0

@@ -69,6 +69,7 @@ class GenerationWriter:
         self._cutter = PageCutter()
         self._pages: list[PageRef] = []
         self._links: dict[bytes, bytes] = {}
+        self._is_intact = True
         self._entry_count = self._logical_bytes = self._stored_bytes = 0
 
     @property
@@ -105,9 +106,15 @@ class GenerationWriter:
             self._end_page()
 
     def commit(self, record: Record, signer: SigningKey) -> Manifest:
-        """Make the generation exist, durably. Raises StorageError, MalformedTreeError."""
+        """Make the generation exist, durably. Raises StorageError, MalformedTreeError.
+
+        RepositoryError after a write that failed, or a second time.
+        """
+        if not self._is_intact:
+            raise RepositoryError(f"this writer of image '{self._image}' can commit nothing more")
         if len(self._cutter):
             self._end_page()
+        self._is_intact = False
         packed_bytes = 0
         for packs in (self._data, self._meta):
             packs.close()
@@ -130,8 +137,10 @@ class GenerationWriter:
             raise ValueError(f"a chunk has 1 to {MAX_CHUNK_BYTES} bytes, not {len(data)}")
         chunk_id = blake3(data).digest()
         if not self.has_chunk(chunk_id):
+            self._is_intact = False
             packs.add(chunk_id, data)
             self._added.add(chunk_id)
+            self._is_intact = True
         return chunk_id
 
     def _check_chunks(self, entry: File) -> None:
