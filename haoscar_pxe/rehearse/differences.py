@@ -7,43 +7,74 @@ difference like any other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Final
 
 from haoscar_pxe.image.compare import Difference
+from haoscar_pxe.image.entry import parents
 from haoscar_pxe.nodes.order import IdentityChange
 from haoscar_pxe.rehearse.mounted import MountedDisk
 
-CONTENT_ASPECTS: Final = frozenset({"content", "mtime", "holes"})
-"""In what a file differs that was written anew."""
+WRITTEN_ANEW: Final = frozenset({"content", "mtime", "holes"})
+"""In what a file differs whose content was replaced."""
 
 
 def undeclared(
-    differences: Iterable[Difference], identity: Sequence[IdentityChange]
+    differences: Iterable[Difference], root: Path, identity: Sequence[IdentityChange]
 ) -> list[Difference]:
-    """The differences that no identity change explains."""
-    declared = {change.path: change for change in identity}
+    """The differences of the tree at root that no identity change explains."""
+    changes = {change.path: change for change in identity}
+    folders = {folder for change in identity for folder in parents(change.path)}
     return [
         each
         for each in differences
-        if each.path not in declared or not _explains(declared[each.path], each)
+        if not _is_declared(each, changes.get(each.path), root)
+        and not (each.path in folders and _is_folder_for(each, root, changes))
     ]
 
 
-def _explains(change: IdentityChange, difference: Difference) -> bool:
+def _is_declared(difference: Difference, change: IdentityChange | None, root: Path) -> bool:
+    if change is None:
+        return False
     if change.content is None:
         return difference.aspect == "missing"
-    return difference.aspect == "extra" or difference.aspect in CONTENT_ASPECTS
+    if difference.aspect == "extra":
+        status = _at(root, change.path).lstat()
+        is_as_declared = (status.st_uid, status.st_gid) == (0, 0)
+        return is_as_declared and status.st_mode == stat.S_IFREG | change.mode
+    return difference.aspect in WRITTEN_ANEW
+
+
+def _is_folder_for(
+    difference: Difference, root: Path, changes: dict[bytes, IdentityChange]
+) -> bool:
+    """A folder that the image lacks and a declared file needed; all in it must be declared."""
+    folder = _at(root, difference.path)
+    if difference.aspect != "extra" or not folder.is_dir() or folder.is_symlink():
+        return False
+    return all(path in changes for path in _files_below(folder, difference.path))
+
+
+def _files_below(folder: Path, path: bytes) -> Iterator[bytes]:
+    """Paths of all that lies below a folder, except folders with something in them."""
+    for at, folders, files in os.walk(os.fsencode(folder)):
+        here = path + at[len(os.fsencode(folder)) :]
+        yield from (here + b"/" + name for name in files)
+        if not folders and not files:
+            yield here
 
 
 def identity_not_applied(disk: MountedDisk, identity: Sequence[IdentityChange]) -> list[str]:
     """Identity changes that the disk does not show, each in words."""
     problems = []
     for change in identity:
-        path = disk.root / change.path.decode("utf-8", "surrogateescape")
+        path = _at(disk.root, change.path)
         found = path.read_bytes() if path.is_file() and not path.is_symlink() else None
         if found != change.content:
-            what = "is not what was declared" if change.content else "should have been removed"
+            what = "should have been removed" if change.content is None else "is not as declared"
             problems.append(f"/{change.path.decode('utf-8', 'replace')} {what}: {change.reason}")
     return problems
 
@@ -56,3 +87,7 @@ def wrong_uuids(disk: MountedDisk) -> list[str]:
         for each in disk.file_systems
         if each.expected.uuid and each.expected.uuid.lower() != each.found_uuid.lower()
     ]
+
+
+def _at(root: Path, path: bytes) -> Path:
+    return root / os.fsdecode(path)

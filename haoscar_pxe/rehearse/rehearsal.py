@@ -100,12 +100,13 @@ class Rehearsal:
                 net = stack.enter_context(self._network())
                 self._site = rehearsal_config(self._request.site, net, self._folder)
                 opened = open_generation(self._site, self._request.node)
+            with step("make a machine with a blank disk"):
+                machine = stack.enter_context(self._machine(opened, net))
             with step("start the boot server"):
                 watch, server = self._serve(opened, net, stack)
-                machine = stack.enter_context(self._machine(opened, net))
                 watch.has_gone = lambda: _why_gone(machine, server)
             with self._explained(machine, server):
-                with step("network-boot a machine with a blank disk"):
+                with step("network-boot the machine"):
                     machine.power_on(stop_at_reset=True)
                     watch.until_started()
                 with step("install"):
@@ -167,7 +168,7 @@ class Rehearsal:
         root = self._folder / "mnt"
         with mounted(machine.disk, manifest.layout, root, self._run) as disk:
             found = compare(entries(manifest, opened.chunks), disk.root, self._progress)
-            unexplained = [str(each) for each in undeclared(found, opened.identity)]
+            unexplained = [str(each) for each in undeclared(found, root, opened.identity)]
             problems = identity_not_applied(disk, opened.identity) + wrong_uuids(disk)
         return tuple(unexplained + problems)
 
