@@ -54,7 +54,7 @@ def rehearse(
     request = Request(
         site=site.config,
         node=node,
-        work=work or Path(site.config.paths.state) / "rehearsals",
+        work=(work or Path(site.config.paths.state) / "rehearsals").absolute(),
         probes=probes,
         memory_mib=memory_mib,
         disk_bytes=disk_gib * GIB,
