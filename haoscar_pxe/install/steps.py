@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -52,15 +53,16 @@ def install(order: InstallOrder, around: Surroundings) -> InstallPlan:
     Raises HaoscarError. A refused plan (PlanRefusedError) means that no disk was touched.
     """
     manifest = _fetch_manifest(order, around)
-    chunks = _open_chunks(order, around)
-    made = _make_plan(order, manifest, around)
-    _prepare_disk(made, around)
-    around.target.mkdir(exist_ok=True)
-    with file_systems.mounted(made, around.target, around.run) as existing:
-        _restore(manifest, chunks, existing, around)
-        _apply_identity(order, around)
-        _install_boot_loader(made, manifest, around)
-        os.sync()
+    with closing(_packs(order, around.server)) as store:
+        chunks = ChunkReader(store)
+        made = _make_plan(order, manifest, around)
+        _prepare_disk(made, around)
+        around.target.mkdir(exist_ok=True)
+        with file_systems.mounted(made, around.target, around.run) as existing:
+            _restore(manifest, chunks, existing, around)
+            _apply_identity(order, around)
+            _install_boot_loader(made, manifest, around)
+            os.sync()
     return made
 
 
@@ -81,12 +83,14 @@ def _fetch_manifest(order: InstallOrder, around: Surroundings) -> Manifest:
     return manifest
 
 
-def _open_chunks(order: InstallOrder, around: Surroundings) -> ChunkReader:
-    server = around.server
-    store = HttpStore(
-        server.base_url, order.token, patience_s=order.patience_s, on_wait=server.on_wait
+def _packs(order: InstallOrder, server: Server) -> HttpStore:
+    return HttpStore(
+        server.base_url,
+        order.token,
+        pack_ids=server.pack_ids(order),
+        patience_s=order.patience_s,
+        on_wait=server.on_wait,
     )
-    return ChunkReader(store, server.pack_ids(order))
 
 
 def _make_plan(order: InstallOrder, manifest: Manifest, around: Surroundings) -> InstallPlan:
