@@ -62,7 +62,8 @@ def _files_below(folder: Path, path: bytes) -> Iterator[bytes]:
     """Paths of all that lies below a folder, except folders with something in them."""
     for at, folders, files in os.walk(os.fsencode(folder)):
         here = path + at[len(os.fsencode(folder)) :]
-        yield from (here + b"/" + name for name in files)
+        links = [name for name in folders if os.path.islink(os.path.join(at, name))]
+        yield from (here + b"/" + name for name in (*files, *links))
         if not folders and not files:
             yield here
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from haoscar_pxe import command
-from haoscar_pxe.config import FILE_NAME, Config, ServeConfig
+from haoscar_pxe.config import FILE_NAME, Config
 from haoscar_pxe.errors import RehearsalError
 from haoscar_pxe.rehearse.network import BRIDGE, Network
 
@@ -35,16 +35,18 @@ PROGRAM: Final = "haoscar-pxe"
 
 def rehearsal_config(site: Config, network: Network, folder: Path) -> Config:
     """The site's configuration, but inside the namespace and with a state of its own."""
-    serve = ServeConfig(
+    serve = replace(
+        site.serve,
         interface=BRIDGE,
         address=str(network.server),
-        http_port=site.serve.http_port,
-        dns=site.serve.dns,
-        domain=site.serve.domain,
+        dhcp=True,
+        tftp=True,
+        pool=(),
         router_advertisement=True,
     )
     paths = replace(site.paths, state=str(folder / "state"))
-    return replace(site, serve=serve, paths=paths)
+    install = replace(site.install, after="reboot")
+    return replace(site, serve=serve, paths=paths, install=install)
 
 
 class Server:

@@ -1,0 +1,63 @@
+"""A machine is blank, network-boots first, and leaves nothing behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from ipaddress import IPv4Interface
+from pathlib import Path
+
+import pytest
+
+from haoscar_pxe.errors import RehearsalError
+from haoscar_pxe.rehearse.machine import MIB, Hardware, Machine
+from haoscar_pxe.rehearse.network import Network
+from tests.unit.rehearse.recorded import RecordedRun
+
+HARDWARE = Hardware(mac="52:54:00:00:00:20", accelerator="tcg", disk_bytes=64 * MIB)
+NETWORK = Network("hx-1-1", IPv4Interface("10.77.0.1/24"), RecordedRun())
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    with Machine(tmp_path / "machine", NETWORK, HARDWARE, "machine0") as made:
+        yield made
+
+
+def test_its_disk_is_blank_and_takes_no_room(machine: Machine) -> None:
+    status = machine.disk.stat()
+    assert status.st_size == 64 * MIB
+    assert status.st_blocks * 512 < MIB
+
+
+def test_a_machine_made_again_is_blank_again(tmp_path: Path, machine: Machine) -> None:
+    machine.disk.write_bytes(b"a boot sector")
+    machine.console_log.write_text("said before")
+    with Machine(tmp_path / "machine", NETWORK, HARDWARE, "machine0") as again:
+        assert again.disk.stat().st_size == 64 * MIB
+        assert again.disk.read_bytes().strip(b"\0") == b""
+        assert again.console() == ""
+
+
+def test_it_boots_from_the_network_before_its_disk(machine: Machine) -> None:
+    argv = machine.argv(stop_at_reset=False)
+    assert argv[argv.index("-boot") + 1] == "order=nc"
+    assert any("mac=52:54:00:00:00:20" in word for word in argv)
+    assert "-no-reboot" not in argv
+    assert "-no-reboot" in machine.argv(stop_at_reset=True)
+
+
+def test_firmware_it_does_not_have_is_refused_by_name(tmp_path: Path) -> None:
+    hardware = replace(HARDWARE, firmware="uefi")
+    with (
+        Machine(tmp_path, NETWORK, hardware, "machine0") as machine,
+        pytest.raises(RehearsalError, match="UEFI"),
+    ):
+        machine.power_on()
+
+
+def test_a_machine_that_was_never_on_is_off(machine: Machine) -> None:
+    assert not machine.is_on
+    machine.power_off()
+    assert machine.wait_until_off(0.0)
+    assert not machine.wait(lambda: False, 60.0)
