@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from haoscar_pxe.image.layout import Boot, DiskLayout
+from haoscar_pxe.image.manifest import Manifest
 from tests.unit.boot.elf_files import module
 from tests.unit.boot.folder_files import FolderFiles
 
@@ -50,6 +52,29 @@ def kernel_tree(root: Path, *, lib: str = "lib", suffix: str = "") -> FolderFile
     if lib != "lib":
         (root / "lib").symlink_to(lib)
     return FolderFiles(root)
+
+
+def manifest(name: str = "one", release: str = RELEASE) -> Manifest:
+    """A manifest as far as boot artifacts look at one; name makes its id differ."""
+    boot = Boot(firmware="bios", loader="grub", kernel_release=release)
+    return Manifest(
+        id=name.encode().hex(),
+        signed_by="",
+        created_ns=0,
+        host_name="primary",
+        consistency="tree",
+        layout=DiskLayout(disks=(), boot=boot),
+        format=1,
+        image="primary",
+        generation=1,
+        parent="",
+        tool_version="",
+        entry_count=1,
+        logical_bytes=0,
+        stored_bytes=0,
+        packed_bytes=0,
+        pages=(),
+    )
 
 
 def put(path: Path, content: bytes) -> None:

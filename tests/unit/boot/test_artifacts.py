@@ -13,10 +13,8 @@ from haoscar_pxe.boot.bundle import Bundle, build_bundle
 from haoscar_pxe.boot.bundle_contents import Source
 from haoscar_pxe.boot.image_files import ImageFiles
 from haoscar_pxe.errors import BootError
-from haoscar_pxe.image.layout import Boot, DiskLayout
-from haoscar_pxe.image.manifest import Manifest
 from haoscar_pxe.image.signing import SigningKey, TrustedKeys
-from tests.unit.boot.kernel_tree import RELEASE, kernel_tree
+from tests.unit.boot.kernel_tree import RELEASE, kernel_tree, manifest
 
 TRUSTED = TrustedKeys.of(SigningKey.generate().public)
 
@@ -37,28 +35,6 @@ class Watched:
 
     def names(self, folder: bytes) -> list[bytes]:
         return self.files.names(folder)
-
-
-def manifest(name: str = "one", release: str = RELEASE) -> Manifest:
-    boot = Boot(firmware="bios", loader="grub", kernel_release=release)
-    return Manifest(
-        id=name.encode().hex(),
-        signed_by="",
-        created_ns=0,
-        host_name="primary",
-        consistency="tree",
-        layout=DiskLayout(disks=(), boot=boot),
-        format=1,
-        image="primary",
-        generation=1,
-        parent="",
-        tool_version="",
-        entry_count=1,
-        logical_bytes=0,
-        stored_bytes=0,
-        packed_bytes=0,
-        pages=(),
-    )
 
 
 def bundle_of(folder: Path, text: str = "#!/bin/busybox sh\n") -> Bundle:
