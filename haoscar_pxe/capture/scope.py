@@ -70,9 +70,13 @@ class Scope:
         return path
 
     def left_out(self) -> tuple[LeftOut, ...]:
-        """All that is not captured, by path."""
+        """All that is not captured, by path; what lies below such a path is not told again."""
         reasons = {**self.empty, **self.untouched, **self.excluded}
-        return tuple(LeftOut(path, reason) for path, reason in sorted(reasons.items()))
+        return tuple(
+            LeftOut(path, reason)
+            for path, reason in sorted(reasons.items())
+            if not any(is_below(b"/" + path, b"/" + other) for other in reasons)
+        )
 
 
 def exclusions(root: bytes, wanted: Mapping[bytes, str]) -> dict[bytes, str]:

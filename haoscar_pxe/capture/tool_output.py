@@ -15,7 +15,8 @@ from msgspec import Struct
 
 from haoscar_pxe.errors import CaptureError
 
-LSBLK_COLUMNS: Final = "KNAME,TYPE,SIZE,LOG-SEC,FSTYPE"
+LSBLK_COLUMNS: Final = "NAME,KNAME,TYPE,SIZE,LOG-SEC,FSTYPE"
+"""NAME is there because without it lsblk prints a flat list instead of the tree."""
 
 _STATE_FEATURES: Final = frozenset({"needs_recovery", "orphan_present"})
 """States of a mounted file system that dumpe2fs lists among its features."""
