@@ -23,7 +23,8 @@ from haoscar_pxe.errors import ServeError
 OFFERS_WITHIN_S: Final = 5.0
 """dnsmasq pings an address for 3 s before it offers it, if nobody asked it lately."""
 BLKSIZE: Final = 1428
-FETCH_WITHIN_S: Final = 5
+ANSWER_WITHIN_S: Final = 2
+"""Of each packet; tftpy asks three times."""
 FLAG_BROADCAST: Final = 0x8000  # RFC 2131 section 2
 
 
@@ -89,7 +90,7 @@ def fetch_boot_file(
     began = time.monotonic()
     try:
         client = TftpClient(str(server), port, {"blksize": BLKSIZE}, localip=source)
-        client.download(name, content, timeout=FETCH_WITHIN_S)
+        client.download(name, content, timeout=ANSWER_WITHIN_S)
     except (TftpException, OSError) as error:
         raise ServeError(
             f"{server} did not give the boot file '{name}' by TFTP: {error}",
