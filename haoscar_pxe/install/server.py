@@ -142,8 +142,8 @@ class Server:
         )
         try:
             connection.request(method, parts.path + path, body or None, headers)
-            response = connection.getresponse()
-            content = response.read(limit_bytes + 1)
+            with connection.getresponse() as response:
+                content = response.read(limit_bytes + 1)
         except (OSError, http.client.HTTPException) as error:
             raise UnheardError(str(error) or type(error).__name__) from error
         finally:

@@ -34,7 +34,9 @@ class ImageServer:
         self.leaves_when: Callable[[], bool] = lambda: False
         self.absent_answers = 0
         self._server = _Quiet(("127.0.0.1", 0), _handler(self))
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.02,), daemon=True
+        )
 
     @property
     def url(self) -> str:

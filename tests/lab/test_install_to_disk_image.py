@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -33,6 +32,7 @@ from haoscar_pxe.install.steps import Surroundings, install
 from haoscar_pxe.nodes.order import IdentityChange, InstallOrder, Step
 from tests.lab import loop_disk, small_head
 from tests.lab.image_server import ImageServer
+from tests.needed import need
 from tests.unit.install.machines import GIB, debian_layout, gpt_layout, layout
 
 NEEDED = ("losetup", "sfdisk", "mke2fs", "mkswap", "ldd", "grub-mkimage", "qemu-system-x86_64")
@@ -46,20 +46,11 @@ IDENTITY = (
 )
 
 
-def missing_peers() -> str:
-    missing = [name for name in NEEDED if shutil.which(name) is None]
-    if not Path("/usr/lib/grub/i386-pc/grub-bios-setup").exists():
-        missing.append("grub-pc-bin")
-    return ", ".join(missing if os.geteuid() == 0 else [*missing, "root"])
-
-
 @pytest.fixture(scope="module", autouse=True)
 def peers() -> None:
-    missing = missing_peers()
-    if missing and os.environ.get("CI") == "true":
-        pytest.fail(f"not here, and CI must have it: {missing}")
-    if missing:
-        pytest.skip(f"not here: {missing}")
+    need(*NEEDED)
+    if not Path(small_head.SETUP).exists():
+        need("grub-pc-bin", root=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,18 +244,18 @@ def test_a_manifest_with_a_flipped_bit_is_refused_before_the_disk_is_touched(
 def test_an_installation_killed_at_any_moment_is_done_by_the_next_start(
     captured: Captured, device: str, tmp_path: Path
 ) -> None:
-    """Twelve moments spread over the run; the power cut also takes the mounts away."""
+    """Eight moments spread over the run; the power cut also takes the mounts away."""
     order, target = captured.order(), tmp_path / "target"
     with ImageServer(captured.repository, order) as server:
         began = time.monotonic()
         installed(server, captured, device, order, target)
         whole_s = time.monotonic() - began
-        for number in range(12):
+        for number in range(8):
             installing = multiprocessing.get_context("fork").Process(
                 target=installed, args=(server, captured, device, order, target)
             )
             installing.start()
-            time.sleep(whole_s * (number + 0.5) / 12)
+            time.sleep(whole_s * (number + 0.5) / 8)
             installing.kill()
             installing.join()
             unmount_all(target)
