@@ -33,7 +33,8 @@ def init(site: Site, interface: str, address: str, only_print: bool, force: bool
     always, the configuration unless --force is given.
     """
     path = site.given or default_path()
-    config, reasons = propose(interface, address, in_checkout=path.parent == Path())
+    in_checkout = site.given is None and path.parent == Path()
+    config, reasons = propose(interface, address, in_checkout=in_checkout)
     text = config.render()
     parse(text, "what would be written", path.parent.absolute())
     if only_print:

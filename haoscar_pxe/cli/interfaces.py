@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
+from typing import Any, Final
 
 from haoscar_pxe.command import Run
 from haoscar_pxe.errors import ConfigError
+
+NEVER_SERVE: Final = frozenset({"ifb", "dummy", "veth", "tun", "sit", "ipip", "wireguard"})
+"""Kinds of link (ip-link(8)) behind which no machine network-boots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +28,7 @@ class LocalInterface:
 def local_interfaces(run: Run) -> list[LocalInterface]:
     """The interfaces that could serve, loopback left out."""
     links = json.loads(run(["ip", "-json", "-4", "address", "show"]).text or "[]")
-    names = json.loads(run(["ip", "-json", "link", "show"]).text or "[]")
+    names = json.loads(run(["ip", "-json", "-details", "link", "show"]).text or "[]")
     routes = json.loads(run(["ip", "-json", "route", "show", "default"]).text or "[]")
     gateways = {route["dev"]: str(route.get("gateway", "")) for route in routes if "dev" in route}
     addresses = {link["ifname"]: _first(link.get("addr_info", [])) for link in links if link}
@@ -37,8 +41,13 @@ def local_interfaces(run: Run) -> list[LocalInterface]:
             default_gateway=gateways.get(link["ifname"], ""),
         )
         for link in names
-        if "LOOPBACK" not in link.get("flags", [])
+        if _can_serve(link)
     ]
+
+
+def _can_serve(link: dict[str, Any]) -> bool:
+    kind = link.get("linkinfo", {}).get("info_kind", "")
+    return "LOOPBACK" not in link.get("flags", []) and kind not in NEVER_SERVE
 
 
 def _first(infos: list[dict[str, object]]) -> IPv4Interface | None:

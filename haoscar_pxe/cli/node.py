@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Interface
 from typing import get_args
 
 import click
@@ -69,6 +70,8 @@ def add(
     )
     site.registry.add(made)
     click.echo(f"{name} is armed: its next network boot installs {image} on {_disk_words(made)}")
+    for remark in _remarks(site, made):
+        click.echo(f"but {remark}")
 
 
 @node.command("list")
@@ -180,6 +183,17 @@ def remove(site: Site, name: str) -> None:
     """Forget node NAME and what it reported. Its disk is not touched."""
     gone = site.registry.remove(name)
     click.echo(f"{name} ({gone.boot_interface.mac}) is forgotten; it is a stranger from now on")
+
+
+def _remarks(site: Site, made: Node) -> list[str]:
+    """What is allowed, and yet will keep the node from being installed as things stand."""
+    remarks = []
+    if made.image not in site.repository.images():
+        remarks.append(f"there is no image yet: 'haoscar-pxe capture {made.image}' makes it")
+    served = site.config.serve.ip.network
+    if IPv4Interface(made.boot_interface.address).ip not in served:
+        remarks.append(f"{made.boot_interface.address} is not in {served}, which is served here")
+    return remarks
 
 
 def _interface(text: str) -> Interface:

@@ -19,12 +19,14 @@ LINKS = [
     {"ifname": "lo", "flags": ["LOOPBACK", "UP"]},
     {"ifname": "eno1", "flags": ["BROADCAST", "UP"]},
     {"ifname": "eno2", "flags": ["BROADCAST", "UP"]},
+    {"ifname": "tun0", "flags": ["UP"], "linkinfo": {"info_kind": "tun"}},
 ]
 ADDRESSES = [
     {"ifname": "lo", "addr_info": [{"family": "inet", "local": "127.0.0.1", "prefixlen": 8}]},
     {"ifname": "eno1", "addr_info": [{"family": "inet", "local": "192.0.2.7", "prefixlen": 26}]},
     {},
     {"ifname": "eno2", "addr_info": [{"family": "inet", "local": "10.1.0.1", "prefixlen": 16}]},
+    {"ifname": "tun0", "addr_info": [{"family": "inet", "local": "10.0.0.1", "prefixlen": 30}]},
 ]
 ROUTES = [{"dst": "default", "gateway": "192.0.2.1", "dev": "eno1"}]
 

@@ -88,3 +88,10 @@ def test_what_cannot_be_is_refused_with_a_reason(words: tuple[str, ...], config:
 def test_a_removed_node_is_gone(config: Path) -> None:
     assert call(config, "node", "remove", "standby").exit_code == 0
     assert json.loads(call(config, "node", "list", "--json").output) == []
+
+
+def test_what_will_keep_a_node_from_being_installed_is_said_at_once(config: Path) -> None:
+    words = ("--mac", "52:54:00:00:00:41", "--address", "192.0.2.41/24", "--image", "other")
+    output = call(config, "node", "add", "far", *words).output
+    assert "capture other" in output
+    assert "not in 10.77.0.0/24" in output
