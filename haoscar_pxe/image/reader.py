@@ -27,7 +27,7 @@ from haoscar_pxe.image.entry import (
 from haoscar_pxe.image.manifest import Manifest, PageRef
 from haoscar_pxe.image.page import decode_page
 from haoscar_pxe.image.store import PackStore
-from haoscar_pxe.image.tree import MalformedTreeError, TreeChecker
+from haoscar_pxe.image.tree import MalformedTreeError, TreeChecker, check_values
 
 WINDOW_BYTES: Final = 4 << 20
 """What one request fetches: ranges of 1 MiB and more move 2 GB/s, single chunks do not."""
@@ -242,4 +242,7 @@ def _find_in(pages: Sequence[PageRef], chunks: ChunkReader, path: bytes) -> Entr
         return None
     page = chunks.page(pages[number])
     at = bisect_right(page, key, key=lambda entry: sort_key(entry.path)) - 1
-    return page[at] if at >= 0 and page[at].path == path else None
+    if at < 0 or page[at].path != path:
+        return None
+    check_values(page[at])
+    return page[at]

@@ -54,6 +54,7 @@ class Repository:
             if not (path / "format").exists():
                 write_durably(path / "format", FORMAT_LINE)
                 sync_folder(path)
+                sync_folder(path.parent)
         return cls.open(path)
 
     @classmethod

@@ -7,6 +7,7 @@ already is replaced. openat(2), fchownat(2), xattr(7).
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -179,8 +180,10 @@ class _Restorer:
     def _failed(self, path: bytes, error: OSError) -> RestoreError:
         where = f"{self._target}/{os.fsdecode(path)!r}"
         hint = ""
-        if isinstance(error, PermissionError) and os.geteuid() != 0:
+        if error.errno == errno.EPERM and os.geteuid() != 0:
             hint = "owners, devices and some xattrs can only be restored by root"
+        elif error.errno == errno.ENOTSUP:
+            hint = "the file system there cannot hold these xattrs; ext4, xfs and btrfs can"
         return RestoreError(
             f"cannot restore {where}: {error.strerror} ({free_space(self._target)})", hint=hint
         )
