@@ -17,6 +17,7 @@ from haoscar_pxe import __version__
 from haoscar_pxe.cli.boot import boot
 from haoscar_pxe.cli.capture import capture
 from haoscar_pxe.cli.demo import demo
+from haoscar_pxe.cli.doctor import doctor
 from haoscar_pxe.cli.image import image
 from haoscar_pxe.cli.init import init
 from haoscar_pxe.cli.node import node
@@ -55,7 +56,7 @@ def program(context: click.Context, config: Path | None, verbose: bool) -> None:
     context.obj = Site(config)
 
 
-for command in (init, capture, image, node, boot, serve, rehearse, demo):
+for command in (init, capture, image, node, boot, serve, rehearse, demo, doctor):
     program.add_command(command)
 
 

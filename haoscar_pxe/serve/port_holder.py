@@ -6,6 +6,7 @@ Source: proc(5). Only processes whose descriptors we may see are found.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
@@ -38,10 +39,13 @@ def _inodes(protocol: Protocol, port: int, proc: Path) -> set[str]:
 
 
 def _open_files(process: Path) -> set[str]:
-    try:
-        return {os.readlink(entry.path) for entry in os.scandir(process / "fd")}
-    except OSError:  # another user's process, or one that has just ended
-        return set()
+    found = set()
+    # Another user's process, one that has just ended, or a descriptor closed in between.
+    with suppress(OSError):
+        for descriptor in os.listdir(process / "fd"):
+            with suppress(FileNotFoundError):
+                found.add(os.readlink(process / "fd" / descriptor))
+    return found
 
 
 def _name(process: Path) -> str:

@@ -1,0 +1,70 @@
+"""The network's checks: an interface as ip(8) shows it, and ports as /proc shows them."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from haoscar_pxe.cli.network_checks import interface_check, port_checks
+from haoscar_pxe.command import Finished, Run
+from haoscar_pxe.config import ServeConfig
+
+SERVE = ServeConfig(interface="eth1", address="10.77.0.1/24")
+ADDRESS = "2: eth1    inet 10.77.0.1/24 brd 10.77.0.255 scope global eth1\\       valid_lft forever"
+OTHER = "2: eth1    inet 10.77.0.9/24 scope global eth1\\       valid_lft forever"
+
+
+def ip_says(flags: list[str], *addresses: str, name: str = "eth1") -> Run:
+    """ip(8), asked for JSON links and for one-line addresses."""
+
+    def run(argv: Sequence[str], *, stdin: bytes = b"", hint: str = "") -> Finished:
+        if "-oneline" in argv:
+            return Finished("\n".join(addresses).encode(), b"")
+        if "link" in argv:
+            return Finished(json.dumps([{"ifname": name, "flags": flags}]).encode(), b"")
+        return Finished(b"[]", b"")
+
+    return run
+
+
+def test_an_interface_that_is_up_with_its_address_is_fine() -> None:
+    assert interface_check(SERVE, ip_says(["UP"], OTHER, ADDRESS)).verdict == "ok"
+
+
+@pytest.mark.parametrize(
+    ("run", "found", "hint"),
+    [
+        (ip_says(["UP"], name="eth0"), "there are: eth0", "init"),
+        (ip_says([], ADDRESS), "down", "ip link set eth1 up"),
+        (ip_says(["UP"]), "no IPv4 address", "ip address add 10.77.0.1/24 dev eth1"),
+        (ip_says(["UP"], OTHER), "10.77.0.9/24, not 10.77.0.1/24", "ip address add"),
+    ],
+)
+def test_what_is_wrong_with_an_interface_is_said_with_the_command(
+    run: Run, found: str, hint: str
+) -> None:
+    check = interface_check(SERVE, run)
+    assert check.verdict == "failed"
+    assert found in check.found
+    assert hint in check.hint
+
+
+def test_a_port_in_use_names_its_holder() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        serve = replace(SERVE, dhcp=False, tftp=False, http_port=port)
+        (check,) = port_checks(serve)
+    assert check.verdict == "failed"
+    assert "pid" in check.found
+    assert check.hint.startswith("systemctl disable --now ")
+    (free,) = port_checks(serve)
+    assert (free.verdict, free.found) == ("ok", "free")
+
+
+def test_only_ports_that_are_served_are_looked_at() -> None:
+    names = [check.name for check in port_checks(replace(SERVE, dhcp=False))]
+    assert names == ["UDP port 69 (TFTP)", "TCP port 8069 (HTTP)"]
