@@ -21,19 +21,16 @@ from typing import Final
 from haoscar_pxe.command import Run, run
 from haoscar_pxe.config import Config
 from haoscar_pxe.errors import HaoscarError, RehearsalError
-from haoscar_pxe.image.compare import compare
 from haoscar_pxe.image.layout import Firmware
 from haoscar_pxe.image.progress import Progress, Silence
-from haoscar_pxe.image.reader import entries
 from haoscar_pxe.nodes.node import Node, NodeState
 from haoscar_pxe.nodes.order import Step
 from haoscar_pxe.nodes.registry import Registry
 from haoscar_pxe.rehearse.accelerator import accelerator
-from haoscar_pxe.rehearse.differences import identity_not_applied, undeclared, wrong_uuids
+from haoscar_pxe.rehearse.comparison import compare_disk
 from haoscar_pxe.rehearse.expectations import expected_probes
 from haoscar_pxe.rehearse.generation import OpenGeneration, open_generation
 from haoscar_pxe.rehearse.machine import GIB, Hardware, Machine
-from haoscar_pxe.rehearse.mounted import mounted
 from haoscar_pxe.rehearse.network import Network, clean_leftovers, network
 from haoscar_pxe.rehearse.probe import Probe, ProbeResult, run_probe
 from haoscar_pxe.rehearse.report import RehearsalReport
@@ -74,7 +71,7 @@ def rehearse(
     Raises RehearsalError when a stage cannot be reached, with the last words of the console, and
     what the rooms below raise. Nothing of it runs or is mounted any more when this returns.
     """
-    folder = request.work / f"rehearsal-{request.node.name}"
+    folder = request.work.absolute() / f"rehearsal-{request.node.name}"
     with held(folder, "a rehearsal"):
         return Rehearsal(request, folder, narrator, progress or Silence(), run).run_all()
 
@@ -163,14 +160,7 @@ class Rehearsal:
         )
 
     def _compare(self, opened: OpenGeneration, machine: Machine) -> tuple[str, ...]:
-        manifest = opened.manifest
-        self._progress.expect(manifest.stored_bytes)
-        root = self._folder / "mnt"
-        with mounted(machine.disk, manifest.layout, root, self._run) as disk:
-            found = compare(entries(manifest, opened.chunks), disk.root, self._progress)
-            unexplained = [str(each) for each in undeclared(found, root, opened.identity)]
-            problems = identity_not_applied(disk, opened.identity) + wrong_uuids(disk)
-        return tuple(unexplained + problems)
+        return compare_disk(machine.disk, opened, self._folder / "mnt", self._progress, self._run)
 
     def _probe(
         self, opened: OpenGeneration, net: Network, machine: Machine
