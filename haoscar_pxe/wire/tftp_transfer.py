@@ -85,6 +85,7 @@ class Transfer:
         self._round_trip = RoundTrip(terms.timeout_s)
         self._sent_at = self._heard_at = 0.0
         self._is_sample = False
+        self._echoes = 0
         self.deadline = math.inf
         self.resent_blocks = 0
 
@@ -142,6 +143,7 @@ class Transfer:
             return self._repeat(now)
         if self._is_sample:
             self._round_trip.measured(now - self._sent_at)
+            self._echoes = 0
         self._round_trip.answered()
         self._acknowledged += distance
         if self._acknowledged == self._last:
@@ -151,11 +153,14 @@ class Transfer:
     def _repeat(self, now: float) -> list[Action]:
         """The ACK of last time again: in a window it says that the next block is missing.
 
-        Not so without a window (Sorcerer's Apprentice), and not so soon after sending that it
-        cannot be the answer: a client may say it once for every block behind the missing one.
+        Without a window it says nothing (Sorcerer's Apprentice). In a window the apprentice is
+        kept out by counting: each block sent again may bring such an ACK from a client that had
+        it already, so as many are ignored, until a window sent only once is acknowledged.
         """
-        smoothed_s = self._round_trip.smoothed_s or 0.0
-        if self._terms.windowsize == 1 or now - self._sent_at < smoothed_s / 2:
+        if self._terms.windowsize == 1:
+            return []
+        if self._echoes:
+            self._echoes -= 1
             return []
         return self._send_window(now)
 
@@ -164,7 +169,9 @@ class Transfer:
         first = self._acknowledged + 1
         last = min(self._acknowledged + self._terms.windowsize, self._last) if first else OACK_BLOCK
         self._is_sample = first > self._highest_sent
-        self.resent_blocks += max(0, min(self._highest_sent, last) - first + 1)
+        again = max(0, min(self._highest_sent, last) - first + 1)
+        self.resent_blocks += again
+        self._echoes += again
         self._sent = last
         self._highest_sent = max(self._highest_sent, last)
         self._sent_at = now
