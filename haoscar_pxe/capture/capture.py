@@ -96,10 +96,10 @@ def _never(options: CaptureOptions, repository: Repository) -> dict[bytes, str]:
 
 
 def _places(found: Survey) -> frozenset[bytes]:
-    """Where to count used bytes: the mount points of the layout's file systems."""
+    """Where to count used bytes: at every mount point, of the tree and of its layout."""
     layout = found.layout
     points = [fs.mount_point for fs in file_systems(layout)] if layout else []
-    return frozenset({b"", *(os.fsencode(point.strip("/")) for point in points)})
+    return found.scope.mount_points | {os.fsencode(point.strip("/")) for point in points}
 
 
 def _layout(options: CaptureOptions, found: Survey, captured: Captured) -> DiskLayout:

@@ -5,7 +5,7 @@ It writes nothing. `layout.py` makes the disk layout of what is found here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,8 +35,8 @@ class DiskFacts:
     """What the tools say; everything by kernel name ("sda", "sda1").
 
     nodes: lsblk's tree of the whole machine. wanted: disks that hold what is captured.
-    tables: of wanted disks that have partitions. signatures, ext: of their partitions, where the
-    tools recognise any.
+    tables: of wanted disks that have partitions. signatures: of their partitions, where
+    blkid recognises any. ext: of those that are mounted.
     """
 
     nodes: tuple[BlockNode, ...]
@@ -50,8 +50,10 @@ class DiskFacts:
         return [node for node in self.nodes if node.kname in self.wanted]
 
 
-def probe(wanted: frozenset[str], run: Run) -> DiskFacts:
-    """Ask for the wanted disks (kernel names).
+def probe(wanted: frozenset[str], mounted: Collection[str], run: Run) -> DiskFacts:
+    """Ask for the wanted disks and for the mounted file systems on them (kernel names).
+
+    A file system that is not mounted is not looked into: one that is damaged stops no capture.
 
     Raises MissingToolError, CommandError (a tool failed), CaptureError (it printed nonsense).
     """
@@ -69,7 +71,7 @@ def probe(wanted: frozenset[str], run: Run) -> DiskFacts:
             if signature is None:
                 continue
             signatures[device.kname] = signature
-            if signature.kind in EXT_KINDS:
+            if signature.kind in EXT_KINDS and device.kname in mounted:
                 dumpe2fs = run(["dumpe2fs", "-h", device.path], hint=_HINT)
                 ext[device.kname] = parse_dumpe2fs(dumpe2fs.stdout)
     return DiskFacts(nodes, wanted, tables, signatures, ext)

@@ -111,7 +111,7 @@ def _layout(
     if not any(one.mount_point == "/" for places in mounted.values() for one in places):
         return None, (_no_disk_warning("lies on no disk of this machine"),)
     wanted = frozenset(disk for device in devices.values() if device for disk in device.disks)
-    facts = probe(wanted | _swap_disks(), run)
+    facts = probe(wanted | _swap_disks(), mounted, run)
     node = find_node(facts.nodes, _root_device(mounted))
     if node is None or node.type == "disk":
         where = node.path if node else "a device lsblk does not list"
