@@ -14,6 +14,8 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
+from itertools import product
 from typing import Final
 
 import zstandard
@@ -182,25 +184,23 @@ def _firmware(
     files: ImageFiles, kernel: Kernel, bodies: Iterable[bytes]
 ) -> Iterator[tuple[bytes, bytes]]:
     """Firmware that the modules name and the image has; many name more than anybody ships."""
-    named = {name for body in bodies for name in _firmware_names(body)}
-    for name in sorted(named):
-        for path in _firmware_paths(name, kernel):
-            content = files.read(path)
+    # Listing a folder once is far cheaper than asking an image for hundreds of names in it.
+    names_in = cache(lambda folder: frozenset(files.names(folder)))
+    folders = [folder for folder in _firmware_folders(kernel) if names_in(folder)]
+    for name in sorted({name for body in bodies for name in _firmware_names(body)}):
+        for folder, suffix in product(folders, FIRMWARE_SUFFIXES):
+            above, _, last = (folder + b"/" + name + suffix).rpartition(b"/")
+            content = files.read(above + b"/" + last) if last in names_in(above) else None
             if content is not None:
-                yield name + _suffix(path, name), content
+                yield name + suffix, content
                 break
 
 
-def _firmware_paths(name: bytes, kernel: Kernel) -> Iterator[bytes]:
-    release = kernel.release.encode()
+def _firmware_folders(kernel: Kernel) -> Iterator[bytes]:
+    """Where the kernel looks for firmware, in its order (Documentation/driver-api/firmware)."""
     for folder in FIRMWARE_FOLDERS:
-        for below in (release + b"/", b""):
-            for suffix in FIRMWARE_SUFFIXES:
-                yield folder + b"/" + below + name + suffix
-
-
-def _suffix(path: bytes, name: bytes) -> bytes:
-    return next(s for s in reversed(FIRMWARE_SUFFIXES) if path.endswith(name + s))
+        yield folder + b"/" + kernel.release.encode()
+        yield folder
 
 
 def _firmware_names(body: bytes) -> list[bytes]:

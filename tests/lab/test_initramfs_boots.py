@@ -143,7 +143,7 @@ def test_what_stops_the_agent_is_said_and_a_shell_is_given_if_allowed(
 ) -> None:
     with booted(artifacts, parameters(mac="", shell="1"), tmp_path) as machine:
         machine.wait_for("haoscar.mac: '' is no MAC address")
-        machine.wait_for("here is a shell")
+        machine.wait_for("Here is a shell")
         # The console echoes what is typed: nothing of it may look like the answer.
         machine.type("while ! [ -e /run/haoscar/settled ]; do sleep 1; done; ls /sys/block")
         machine.wait_for("vda")
@@ -153,6 +153,8 @@ def test_what_stops_the_agent_is_said_and_a_shell_is_given_if_allowed(
         machine.type("echo then=$?")
         machine.wait_for("then=0")
         machine.type("exit")
+        machine.wait_for("built-in shell")
+        machine.type("reboot")
         assert machine.process.wait(WITHIN_S) == 0
 
 
@@ -160,7 +162,7 @@ def test_without_leave_there_is_no_shell_and_no_panic(
     artifacts: BootArtifacts, tmp_path: Path
 ) -> None:
     with booted(artifacts, parameters(address=""), tmp_path) as machine:
-        seen = machine.wait_for("switch the machine off and on to try again")
+        seen = machine.wait_for("Switch the machine off and on to try again")
         time.sleep(3)
         assert machine.process.poll() is None
     assert "shell" not in seen
