@@ -6,7 +6,7 @@ A machine has a folder of its own:
     console.log   everything the serial line said, over all its boots
     qemu.log      what QEMU itself said
 
-The network card sits at PCI slot 3, so that systemd names it ens3 in every machine.
+Its first network card sits at PCI slot 3, so that systemd names it ens3 in every machine.
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ from haoscar_pxe.rehearse.accelerator import QEMU
 from haoscar_pxe.rehearse.network import Network
 from haoscar_pxe.rehearse.qmp import Monitor
 
-NIC_SLOT: Final = "0x3"
+FIRST_CARD_SLOT: Final = 3
 DISK_SLOT: Final = "0x4"
+RANDOM_SLOT: Final = "0x5"
+MORE_CARDS_SLOT: Final = 6
 DISK_SERIAL: Final = "rehearsal"
 MIB: Final = 1024 * 1024
 GIB: Final = 1024 * MIB
@@ -38,9 +40,13 @@ STARTS_WITHIN_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """What the machine is made of. mac: lower case with colons. accelerator: QEMU's -accel."""
+    """What the machine is made of.
 
-    mac: str
+    macs: one for each network card, lower case with colons; it network-boots from the first.
+    accelerator: QEMU's -accel.
+    """
+
+    macs: tuple[str, ...]
     accelerator: str
     disk_bytes: int = 4 * GIB
     memory_mib: int = 1536
@@ -55,7 +61,10 @@ class Machine:
     manager: it is off at the end, whatever happened.
     """
 
-    def __init__(self, folder: Path, network: Network, hardware: Hardware, tap: str) -> None:
+    def __init__(
+        self, folder: Path, network: Network, hardware: Hardware, name: str = "machine"
+    ) -> None:
+        """name: what QEMU calls it, and its cards' ends outside begin with; at most 12 letters."""
         folder.mkdir(parents=True, exist_ok=True)
         self.hardware = hardware
         self.disk = folder / "disk.raw"
@@ -65,7 +74,8 @@ class Machine:
         self._run_folder = tempfile.TemporaryDirectory(prefix="hx-")
         self._qmp = Path(self._run_folder.name, "qmp")
         self._network = network
-        self._tap = tap
+        self._name = name
+        self._taps = [network.add_tap(f"{name}{i}") for i in range(len(hardware.macs))]
         self._process: subprocess.Popen[bytes] | None = None
         self.console_log.write_bytes(b"")
         self._said_before = 0
@@ -76,6 +86,8 @@ class Machine:
 
     def __exit__(self, *_: object) -> None:
         self.power_off()
+        for tap in self._taps:
+            self._network.remove_tap(tap)
         self._run_folder.cleanup()
 
     @property
@@ -101,16 +113,15 @@ class Machine:
         """QEMU's command line, ready to paste (inside the network)."""
         hardware = self.hardware
         return [
-            *(QEMU, "-name", self._tap, "-nodefaults", "-display", "none"),
+            *(QEMU, "-name", self._name, "-nodefaults", "-display", "none"),
             *("-accel", hardware.accelerator, "-cpu", "max"),
             *("-smp", str(hardware.processors), "-m", str(hardware.memory_mib)),
-            *("-vga", "std", "-device", "virtio-rng-pci,addr=0x5"),
+            *("-vga", "std", "-device", f"virtio-rng-pci,addr={RANDOM_SLOT}"),
             *("-chardev", f"file,id=line,path={self.console_log},append=on"),
             *("-serial", "chardev:line"),
             *("-qmp", f"unix:{self._qmp},server=on,wait=off"),
             *_firmware(hardware.firmware),
-            *("-netdev", f"tap,id=net0,ifname={self._tap},script=no,downscript=no"),
-            *("-device", f"virtio-net-pci,netdev=net0,mac={hardware.mac},addr={NIC_SLOT}"),
+            *(word for i, tap in enumerate(self._taps) for word in _card(i, tap, hardware.macs[i])),
             # What the guest flushes may stay in this machine's memory: a rehearsal's disk need
             # not outlive a power cut here.
             *("-drive", f"file={self.disk},format=raw,if=none,id=disk0,cache=unsafe,discard=unmap"),
@@ -157,6 +168,17 @@ class Machine:
         self.disk.unlink(missing_ok=True)
         with self.disk.open("wb") as file:
             os.truncate(file.fileno(), self.hardware.disk_bytes)
+
+
+def _card(number: int, tap: str, mac: str) -> list[str]:
+    """A network card; only the first has a boot ROM."""
+    device = f"virtio-net-pci,netdev=net{number},mac={mac}"
+    if number == 0:
+        device += f",addr={FIRST_CARD_SLOT:#x}"
+    else:
+        device += f",addr={MORE_CARDS_SLOT + number - 1:#x},romfile="
+    netdev = f"tap,id=net{number},ifname={tap},script=no,downscript=no"
+    return ["-netdev", netdev, "-device", device]
 
 
 def _firmware(firmware: Firmware) -> list[str]:

@@ -61,6 +61,10 @@ class Network:
         self._ip("link", "set", name, "master", BRIDGE, "up")
         return name
 
+    def remove_tap(self, name: str) -> None:
+        """Take a tap away again; nobody may have it open."""
+        self._ip("link", "delete", name)
+
     def _ip(self, *words: str) -> None:
         self.run(["ip", "-n", self.namespace, *words], hint="a rehearsal needs root")
 

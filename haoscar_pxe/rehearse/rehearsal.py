@@ -5,6 +5,7 @@ It has a folder of its own in the work folder, in which nothing matters to anybo
     lock                 held while it runs
     haoscar-pxe.toml, serve.log, state/    of its boot server (see server.py)
     disk.raw, console.log, qemu.log        of its machine (see machine.py)
+    screen.ppm           what the machine showed when a stage could not be reached
     mnt/                 where the installed disk is mounted for the comparison
 
 The site's repository and keys are only read, its registry is not even opened.
@@ -13,7 +14,7 @@ The site's repository and keys are only read, its registry is not even opened.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -139,7 +140,7 @@ class Rehearsal:
         request, layout = self._request, opened.manifest.layout
         captured = max((disk.size_bytes for disk in layout.disks), default=0)
         hardware = Hardware(
-            mac=opened.node.boot_interface.mac,
+            macs=tuple(each.mac for each in opened.node.interfaces),
             accelerator=accelerator(opened.kernel, request.work),
             disk_bytes=request.disk_bytes or max(captured, 4 * GIB),
             memory_mib=request.memory_mib,
@@ -150,7 +151,7 @@ class Rehearsal:
             f"{hardware.processors} processors ({hardware.accelerator}), {hardware.memory_mib} "
             f"MiB of memory, a blank disk of {hardware.disk_bytes / GIB:.1f} GiB"
         )
-        return Machine(self._folder, net, hardware, net.add_tap("machine0"))
+        return Machine(self._folder, net, hardware)
 
     def _wait_for_reset(self, machine: Machine) -> None:
         if machine.wait_until_off(RESETS_WITHIN_S):
@@ -182,6 +183,7 @@ class Rehearsal:
         try:
             yield
         except HaoscarError as error:
+            self._save_screen(machine)
             lines = machine.console().strip().splitlines()[-CONSOLE_LINES:]
             console = "\n".join(f"    {line.rstrip()}" for line in lines) or "    (silent)"
             raise RehearsalError(
@@ -189,6 +191,12 @@ class Rehearsal:
                 f"the boot server's last lines:\n{server.last_lines()}",
                 hint=error.hint or f"all of it is in {self._folder}",
             ) from error
+
+    def _save_screen(self, machine: Machine) -> None:
+        """Firmware and boot programs speak on the screen, not on the serial line."""
+        with suppress(RehearsalError):
+            if machine.is_on:
+                machine.screendump(self._folder / "screen.ppm")
 
     def _report(
         self,

@@ -38,8 +38,8 @@ def namespaces() -> list[str]:
 
 
 def probed(probe: Probe, lab: Network, folder: Path, within_s: float = 0.0) -> ProbeResult:
-    hardware = Hardware(mac="52:54:00:00:00:20", accelerator="tcg", disk_bytes=512)
-    with Machine(folder, lab, hardware, "machine0") as machine:
+    hardware = Hardware(macs=("52:54:00:00:00:20",), accelerator="tcg", disk_bytes=512)
+    with Machine(folder, lab, hardware) as machine:
         return run_probe(probe, lab, machine, within_s)
 
 

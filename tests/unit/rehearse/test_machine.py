@@ -14,13 +14,13 @@ from haoscar_pxe.rehearse.machine import MIB, Hardware, Machine
 from haoscar_pxe.rehearse.network import Network
 from tests.unit.rehearse.recorded import RecordedRun
 
-HARDWARE = Hardware(mac="52:54:00:00:00:20", accelerator="tcg", disk_bytes=64 * MIB)
+HARDWARE = Hardware(macs=("52:54:00:00:00:20",), accelerator="tcg", disk_bytes=64 * MIB)
 NETWORK = Network("hx-1-1", IPv4Interface("10.77.0.1/24"), RecordedRun())
 
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Iterator[Machine]:
-    with Machine(tmp_path / "machine", NETWORK, HARDWARE, "machine0") as made:
+    with Machine(tmp_path / "machine", NETWORK, HARDWARE) as made:
         yield made
 
 
@@ -33,7 +33,7 @@ def test_its_disk_is_blank_and_takes_no_room(machine: Machine) -> None:
 def test_a_machine_made_again_is_blank_again(tmp_path: Path, machine: Machine) -> None:
     machine.disk.write_bytes(b"a boot sector")
     machine.console_log.write_text("said before")
-    with Machine(tmp_path / "machine", NETWORK, HARDWARE, "machine0") as again:
+    with Machine(tmp_path / "machine", NETWORK, HARDWARE) as again:
         assert again.disk.stat().st_size == 64 * MIB
         assert again.disk.read_bytes().strip(b"\0") == b""
         assert again.console() == ""
@@ -50,7 +50,7 @@ def test_it_boots_from_the_network_before_its_disk(machine: Machine) -> None:
 def test_firmware_it_does_not_have_is_refused_by_name(tmp_path: Path) -> None:
     hardware = replace(HARDWARE, firmware="uefi")
     with (
-        Machine(tmp_path, NETWORK, hardware, "machine0") as machine,
+        Machine(tmp_path, NETWORK, hardware) as machine,
         pytest.raises(RehearsalError, match="UEFI"),
     ):
         machine.power_on()
@@ -61,3 +61,13 @@ def test_a_machine_that_was_never_on_is_off(machine: Machine) -> None:
     machine.power_off()
     assert machine.wait_until_off(0.0)
     assert not machine.wait(lambda: False, 60.0)
+
+
+def test_each_interface_has_a_card_but_only_the_first_boots(tmp_path: Path) -> None:
+    hardware = replace(HARDWARE, macs=("52:54:00:00:00:20", "52:54:00:00:00:21"))
+    with Machine(tmp_path, NETWORK, hardware) as machine:
+        cards = [word for word in machine.argv(stop_at_reset=False) if "virtio-net" in word]
+    assert cards == [
+        "virtio-net-pci,netdev=net0,mac=52:54:00:00:00:20,addr=0x3",
+        "virtio-net-pci,netdev=net1,mac=52:54:00:00:00:21,addr=0x6,romfile=",
+    ]

@@ -22,8 +22,8 @@ MAC = "52:54:00:00:00:20"
 @pytest.fixture
 def machine(tmp_path: Path) -> Iterator[Machine]:
     network = Network("hx-1-1", IPv4Interface("10.77.0.1/24"), RecordedRun())
-    hardware = Hardware(mac=MAC, accelerator="tcg", disk_bytes=512)
-    with Machine(tmp_path, network, hardware, "machine0") as made:
+    hardware = Hardware(macs=(MAC,), accelerator="tcg", disk_bytes=512)
+    with Machine(tmp_path, network, hardware) as made:
         yield made
 
 
