@@ -47,26 +47,32 @@ class Bar:
 
 
 class Lines:
-    """Progress as lines on standard error."""
+    """Progress as lines on standard error; its clock starts with the first thing it is told."""
 
     def __init__(self, label: str) -> None:
         self._label = label
         self._total: int | None = None
         self._bytes = self._entries = 0
-        self._said_s = self._began_s = time.monotonic()
+        self._said_s = self._began_s = 0.0
 
     def expect(self, total_bytes: int) -> None:
         """See image.progress.Progress."""
+        self._begin()
         self._total = total_bytes
 
     def advance(self, size_bytes: int, entries: int = 1) -> None:
         """See image.progress.Progress."""
+        self._begin()
         self._bytes += size_bytes
         self._entries += entries
         now = time.monotonic()
         if now - self._said_s >= LINE_EVERY_S:
             self._said_s = now
             self._say(now - self._began_s)
+
+    def _begin(self) -> None:
+        if not self._began_s:
+            self._began_s = self._said_s = time.monotonic()
 
     def _say(self, elapsed_s: float) -> None:
         share = f" ({100 * self._bytes / self._total:.0f} %)" if self._total else ""
