@@ -3,7 +3,6 @@
 On disk a private key is one line in a file of mode 0600, a public key one line of text:
     haoscar-ed25519-private BASE64
     haoscar-ed25519 BASE64
-`cryptography` is imported with this module; whoever only lists images need not import it.
 It does not decide who may open sealed secrets.
 """
 

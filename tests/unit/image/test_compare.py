@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -121,6 +122,18 @@ def test_another_owner_is_named(tree: Path, stored: tuple[Manifest, ChunkReader]
     os.chown(tree / "link", 7, 8, follow_symlinks=False)
     found = compare(entries(*stored), tree, Silence())
     assert [(each.path, each.aspect, each.found) for each in found] == [(b"link", "owner", "7:8")]
+
+
+@needs_root
+def test_another_device_number_or_kind_is_named(tree: Path, tmp_path: Path) -> None:
+    null = tree / "null"
+    os.mknod(null, 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+    repository = Repository.create(tmp_path / "devices")
+    stored = store_tree(repository, tree), ChunkReader(repository.store)
+    for kind, number in ((stat.S_IFCHR, 5), (stat.S_IFBLK, 3)):
+        gone(null)
+        os.mknod(null, 0o600 | kind, os.makedev(1, number))
+        assert found_in(tree, stored) == [(b"null", "device")]
 
 
 def test_what_is_ignored_is_left_out_on_both_sides(

@@ -269,3 +269,40 @@ def test_devices_come_back_as_devices(repository: Repository, source: Path, tmp_
     status = (tmp_path / "target/disk").stat()
     assert stat.S_ISBLK(status.st_mode)
     assert (os.major(status.st_rdev), os.minor(status.st_rdev)) == (259, 1_048_575)
+
+
+def test_a_folder_that_is_moved_away_meanwhile_ends_the_restore(
+    repository: Repository, tmp_path: Path
+) -> None:
+    """The way back up is by "..", which must not lead to somebody else's folder."""
+    target = tmp_path / "target"
+    target.mkdir()
+
+    def hostile() -> Iterator[Entry]:
+        yield Directory(b"", META)
+        for depth in range(1, 80):
+            yield Directory(b"/".join([b"d"] * depth), META)
+        (target / "d/d/d").rename(tmp_path / "moved")
+        yield Fifo(b"z", META)
+
+    with pytest.raises(RestoreError, match="moved meanwhile"):
+        restore(hostile(), chunks_of(repository), target, Silence())
+
+
+def test_an_xattr_that_the_file_system_cannot_hold_is_an_error_with_a_hint(
+    repository: Repository, tmp_path: Path
+) -> None:
+    odd = Metadata(0o600, os.geteuid(), os.getegid(), 0, ((b"nosuchspace.name", b"1"),))
+    with pytest.raises(RestoreError, match="'odd'") as caught:
+        restore(
+            [Directory(b"", META), Fifo(b"odd", odd)],
+            chunks_of(repository),
+            tmp_path / "target",
+            Silence(),
+        )
+    assert "xattrs" in caught.value.hint
+
+
+def test_a_target_that_cannot_be_made_is_named(repository: Repository, tmp_path: Path) -> None:
+    with pytest.raises(RestoreError, match="cannot restore into .*nowhere"):
+        restore([], chunks_of(repository), tmp_path / "nowhere/target", Silence())
