@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Iterator
+from dataclasses import replace
+from ipaddress import IPv4Address
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from haoscar_pxe.serve.counters import Counters
+from haoscar_pxe.serve.dhcp import DhcpService, asker_of
+from haoscar_pxe.wire.dhcp_options import OptionCode
+from haoscar_pxe.wire.dhcp_packet import MessageType, Packet, decode, encode
+from tests.unit.serve.fixed_answers import FixedAnswers, known
+from tests.unit.wire.captured import IPXE_DISCOVER, MAC, OVMF_DISCOVER
+
+SERVER = IPv4Address("127.0.0.1")
+PEER = "0.0.0.0"
+NODE = "52:54:00:00:00:01"
+
+
+@pytest.fixture
+def answers() -> FixedAnswers:
+    return FixedAnswers(addresses={NODE: known("10.77.0.20/24")})
+
+
+@pytest.fixture
+def counters() -> Counters:
+    return Counters()
+
+
+@pytest.fixture
+def service(answers: FixedAnswers, counters: Counters) -> Iterator[DhcpService]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        yield DhcpService(sock, SERVER, answers, counters)
+
+
+def test_a_known_machine_is_offered_its_address(service: DhcpService) -> None:
+    outgoing = service.handle(IPXE_DISCOVER, PEER)
+    assert outgoing is not None
+    assert (outgoing.address, outgoing.port) == ("255.255.255.255", 68)
+    assert decode(outgoing.datagram).yiaddr == IPv4Address("10.77.0.20")
+    assert decode(outgoing.datagram).siaddr == SERVER
+
+
+def test_a_stranger_is_not_answered_and_the_log_says_why(
+    service: DhcpService, caplog: pytest.LogCaptureFixture
+) -> None:
+    stranger = replace(decode(IPXE_DISCOVER), chaddr=bytes(6))
+    with caplog.at_level(logging.INFO):
+        assert service.handle(encode(stranger), PEER) is None
+    assert "nobody knows it" in caplog.text
+
+
+def test_the_decision_hears_who_asks(service: DhcpService, answers: FixedAnswers) -> None:
+    service.handle(IPXE_DISCOVER, PEER)
+    service.handle(OVMF_DISCOVER, PEER)
+    ipxe, ovmf = answers.askers
+    assert (ipxe.mac, ipxe.message, ipxe.arch) == (NODE, "DISCOVER", 0)
+    assert (ipxe.user_class, ipxe.is_ipxe, ipxe.is_pxe) == ("iPXE", True, True)
+    assert ipxe.client_uuid == "0" * 32
+    assert (ovmf.arch, ovmf.is_ipxe, ovmf.is_pxe) == (7, False, True)
+    assert ovmf.vendor_class == "PXEClient:Arch:00007:UNDI:003000"
+
+
+def test_a_machine_that_has_an_address_says_so_in_ciaddr() -> None:
+    packet = replace(decode(IPXE_DISCOVER), ciaddr=IPv4Address("10.77.0.9"))
+    asker = asker_of(packet)
+    assert asker is not None
+    assert asker.requested_ip == IPv4Address("10.77.0.9")
+
+
+@pytest.mark.parametrize("message", [MessageType.DECLINE, MessageType.RELEASE])
+def test_a_client_that_only_tells_is_not_answered(
+    service: DhcpService, answers: FixedAnswers, message: MessageType
+) -> None:
+    options: dict[int, bytes] = {OptionCode.MESSAGE_TYPE: bytes([message])}
+    told = Packet(op=1, xid=1, chaddr=MAC, options=options)
+    assert service.handle(encode(told), PEER) is None
+    assert answers.askers == []
+
+
+def test_an_option_of_the_decision_that_cannot_be_sent_fails_alone(
+    service: DhcpService, answers: FixedAnswers, counters: Counters
+) -> None:
+    answers.addresses[NODE] = replace(known("10.77.0.20/24"), options=((0, b""),))
+    assert service.handle(IPXE_DISCOVER, PEER) is None
+    answers.addresses[NODE] = known("10.77.0.20/24")
+    assert service.handle(IPXE_DISCOVER, PEER) is not None
+    assert counters["dhcp OFFER"] == 1
+
+
+def test_a_bug_in_the_decision_fails_alone(
+    service: DhcpService, answers: FixedAnswers, counters: Counters
+) -> None:
+    good = dict(answers.addresses)
+    answers.addresses = None  # type: ignore[assignment]
+    assert service.handle(IPXE_DISCOVER, PEER) is None
+    answers.addresses = good
+    assert service.handle(IPXE_DISCOVER, PEER) is not None
+    assert counters["dhcp failed"] == 1
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=700), st.booleans())
+def test_no_datagram_stops_it(service: DhcpService, datagram: bytes, looks_right: bool) -> None:
+    service.handle(IPXE_DISCOVER[:243] + datagram if looks_right else datagram, PEER)
+
+
+def test_a_name_with_a_line_break_stays_on_its_line_of_the_log(
+    service: DhcpService, caplog: pytest.LogCaptureFixture
+) -> None:
+    packet = decode(IPXE_DISCOVER)
+    options = {**packet.options, OptionCode.VENDOR_CLASS: b"PXE\nforged line"}
+    with caplog.at_level(logging.INFO):
+        service.handle(encode(replace(packet, options=options)), PEER)
+    assert all("\n" not in record.getMessage() for record in caplog.records)
