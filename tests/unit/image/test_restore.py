@@ -304,5 +304,5 @@ def test_an_xattr_that_the_file_system_cannot_hold_is_an_error_with_a_hint(
 
 
 def test_a_target_that_cannot_be_made_is_named(repository: Repository, tmp_path: Path) -> None:
-    with pytest.raises(RestoreError, match="cannot restore into .*nowhere"):
+    with pytest.raises(RestoreError, match=r"cannot restore into .*nowhere"):
         restore([], chunks_of(repository), tmp_path / "nowhere/target", Silence())
