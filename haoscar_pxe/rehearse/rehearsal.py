@@ -14,8 +14,9 @@ The site's repository and keys are only read, its registry is not even opened.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
+from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import Final
 
@@ -72,9 +73,22 @@ def rehearse(
     Raises RehearsalError when a stage cannot be reached, with the last words of the console, and
     what the rooms below raise. Nothing of it runs or is mounted any more when this returns.
     """
+    _refuse_other_network(request)
     folder = request.work.absolute() / f"rehearsal-{request.node.name}"
     with held(folder, "a rehearsal"):
         return Rehearsal(request, folder, narrator, progress or Silence(), run).run_all()
+
+
+def _refuse_other_network(request: Request) -> None:
+    address = IPv4Interface(request.node.boot_interface.address)
+    server = request.site.serve.ip
+    if address.network != server.network:
+        raise RehearsalError(
+            f"{request.node.name} boots with {address}, the server has {server}: a rehearsal has "
+            "one wire and no relay between them",
+            hint=f"'haoscar-pxe node set {request.node.name} --address …', or serve.address in "
+            "the configuration",
+        )
 
 
 class Rehearsal:
@@ -101,8 +115,9 @@ class Rehearsal:
             with step("make a machine with a blank disk"):
                 machine = stack.enter_context(self._machine(opened, net))
             with step("start the boot server"):
-                watch, server = self._serve(opened, net, stack)
-                watch.has_gone = lambda: _why_gone(machine, server)
+                server = stack.enter_context(self._server(opened, net))
+                registry = stack.enter_context(closing(Registry(self._site.paths.registry)))
+                watch = self._watch(registry, machine, server)
             with self._explained(machine, server):
                 with step("network-boot the machine"):
                     machine.power_on(stop_at_reset=True)
@@ -124,17 +139,22 @@ class Rehearsal:
         with network(self._request.site.serve.ip, self._run) as made:
             yield made
 
-    def _serve(
-        self, opened: OpenGeneration, net: Network, stack: ExitStack
-    ) -> tuple[Watch, Server]:
-        for left in self._site.paths.registry.parent.glob("registry.sqlite*"):
+    def _server(self, opened: OpenGeneration, net: Network) -> Server:
+        """The server, not started yet, with a registry that knows this one node."""
+        path = self._site.paths.registry
+        for left in path.parent.glob(f"{path.name}*"):
             left.unlink()
-        registry = Registry(self._site.paths.registry)
-        stack.callback(registry.close)
-        registry.add(opened.node)
-        server = stack.enter_context(Server(self._site, net, self._folder))
-        watch = Watch(registry, opened.node.name, self._steps.narrator, has_gone=lambda: "")
-        return watch, server
+        with closing(Registry(path)) as registry:
+            registry.add(opened.node)
+        return Server(self._site, net, self._folder)
+
+    def _watch(self, registry: Registry, machine: Machine, server: Server) -> Watch:
+        def has_gone() -> str:
+            if not server.is_running:
+                return "the boot server ended"
+            return "" if machine.is_on else "the machine went off or reset"
+
+        return Watch(registry, self._request.node.name, self._steps.narrator, has_gone)
 
     def _machine(self, opened: OpenGeneration, net: Network) -> Machine:
         request, layout = self._request, opened.manifest.layout
@@ -220,12 +240,6 @@ class Rehearsal:
             probes=probes,
             folder=str(self._folder),
         )
-
-
-def _why_gone(machine: Machine, server: Server) -> str:
-    if not server.is_running:
-        return "the boot server ended"
-    return "" if machine.is_on else "the machine went off or reset"
 
 
 def _refuse_second_installation(watch: Watch) -> None:

@@ -20,7 +20,10 @@ def held(folder: Path, what: str) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / "lock").open("a")
     except OSError as error:
-        raise RehearsalError(f"cannot work in {folder}: {error.strerror}") from error
+        raise RehearsalError(
+            f"cannot work in {folder}: {error.strerror}",
+            hint="run as root, or give another folder with --work",
+        ) from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
