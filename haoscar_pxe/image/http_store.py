@@ -15,7 +15,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from haoscar_pxe.errors import StorageError
 from haoscar_pxe.image.store import StoreUnreachableError, is_pack_id
@@ -57,9 +57,7 @@ class HttpStore:
         patience_s: how long to try without receiving a single byte. on_wait: told why, before
         every pause. Raises StorageError for a base_url that is not http or https.
         """
-        self._url = urlsplit(base_url.rstrip("/"))
-        if self._url.scheme not in ("http", "https") or not self._url.hostname:
-            raise StorageError(f"{base_url!r} is not the address of an HTTP server")
+        self._url = _server_url(base_url)
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._pack_ids = sorted(pack_ids)
         self._patience_s = patience_s
@@ -183,6 +181,17 @@ class _Waiting:
         pause_s = self._pause_s
         self._pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
         return min(pause_s, self._patience_s - waited_s)
+
+
+def _server_url(base_url: str) -> SplitResult:
+    url = urlsplit(base_url.rstrip("/"))
+    try:
+        is_server = url.scheme in ("http", "https") and url.hostname and url.port != 0
+    except ValueError:  # a port that is no number
+        is_server = False
+    if not is_server:
+        raise StorageError(f"{base_url!r} is not the address of an HTTP server")
+    return url
 
 
 def _pack_size(response: http.client.HTTPResponse, offset: int) -> int:

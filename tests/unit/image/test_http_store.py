@@ -154,7 +154,7 @@ def test_a_name_that_is_no_pack_is_never_asked_for(folder: FolderStore) -> None:
     assert faults.connections == 0
 
 
-@pytest.mark.parametrize("address", ["ftp://host/", "host", "http://"])
+@pytest.mark.parametrize("address", ["ftp://host/", "host", "http://", "http://h:port"])
 def test_an_address_that_is_no_server_is_named(address: str) -> None:
     with pytest.raises(StorageError, match="not the address"):
         HttpStore(address, TOKEN)
