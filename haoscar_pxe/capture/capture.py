@@ -19,7 +19,7 @@ from haoscar_pxe.capture.layout import with_usage
 from haoscar_pxe.capture.reading import Clock, SystemClock
 from haoscar_pxe.capture.report import CaptureReport
 from haoscar_pxe.capture.scope import LeftOut
-from haoscar_pxe.capture.survey import Survey, survey
+from haoscar_pxe.capture.survey import Question, Survey, survey
 from haoscar_pxe.capture.tree import Captured, capture_tree, content_bytes
 from haoscar_pxe.command import Run, run
 from haoscar_pxe.errors import CaptureError
@@ -60,18 +60,22 @@ def capture(
     """
     began, created_ns = time.monotonic(), time.time_ns()
     with _opened(options.root) as (root, root_fd), repository.writer(options.image) as writer:
-        found = survey(
-            root, root_fd, _never(options, repository), options.live, options.layout_file, run
-        )
+        never = _never(options, repository)
+        found = survey(Question(root, root_fd, never, options.live, options.layout_file), run)
         progress.expect(content_bytes(root_fd, found.scope))
         captured = capture_tree(
             root_fd, found.scope, _places(found), writer, progress, clock or SystemClock()
         )
         progress.expect(captured.stored_bytes)
-        layout = _layout(options, found, captured)
-        record = _record(options, found, captured, layout, created_ns)
+        record = Record(
+            created_ns=created_ns,
+            host_name=found.host_name,
+            consistency="live" if options.live else "tree",
+            layout=_layout(options, found, captured),
+            unstable=captured.unstable,
+        )
         manifest = writer.commit(record, signer)
-    return _report(found, captured, manifest, layout, time.monotonic() - began)
+    return _report(found, captured, manifest, time.monotonic() - began)
 
 
 @contextmanager
@@ -113,27 +117,9 @@ def _by_mount_point(used_bytes: Mapping[bytes, int]) -> dict[str, int]:
     return {"/" + os.fsdecode(place): used for place, used in used_bytes.items()}
 
 
-def _record(
-    options: CaptureOptions,
-    found: Survey,
-    captured: Captured,
-    layout: DiskLayout,
-    created_ns: int,
-) -> Record:
-    return Record(
-        created_ns=created_ns,
-        host_name=found.host_name,
-        consistency="live" if options.live else "tree",
-        layout=layout,
-        unstable=captured.unstable,
-    )
-
-
-def _report(
-    found: Survey, captured: Captured, manifest: Manifest, layout: DiskLayout, seconds: float
-) -> CaptureReport:
+def _report(found: Survey, captured: Captured, manifest: Manifest, seconds: float) -> CaptureReport:
     adviser = Adviser(
-        layout=layout,
+        layout=manifest.layout,
         fstab=found.fstab,
         hosts=found.hosts,
         host_name=found.host_name,
