@@ -48,29 +48,16 @@ def build_bundle(cache_folder: Path, sources: Sequence[Source] | None = None) ->
     """
     wanted = bundle_contents() if sources is None else sources
     check_busybox(wanted)
-    looks = _looks(wanted)
+    bundle_id = _content_id(wanted)
     with opened(cache_folder, "the agent bundle") as cache:
-        folder = cache.made_for(looks)
-        if folder is None:
-            made = cache.make(_content_id(wanted), lambda target: _build(wanted, target))
-            folder = cache.remember(looks, made)
-    return Bundle(folder.name, folder)
+        folder = cache.make(bundle_id, lambda target: _build(wanted, bundle_id, target))
+    return Bundle(bundle_id, folder)
 
 
 def bundle_files(bundle: Bundle) -> Iterator[tuple[str, Path]]:
     """All files of a bundle, (name relative to its root, where it is), ordered by name."""
     found = (path for path in bundle.folder.rglob("*") if path.is_file())
     return iter(sorted((path.relative_to(bundle.folder).as_posix(), path) for path in found))
-
-
-def _looks(sources: Sequence[Source]) -> str:
-    """Name for "every source has its present size and times": telling costs 50 ms, an id 0.2 s."""
-    digest = blake3(f"{RECIPE}\0{sys.version}\0".encode())
-    for source in sources:
-        found = source.path.stat()
-        facts = (source.target, source.path, found.st_size, found.st_mtime_ns, found.st_ino)
-        digest.update(repr(facts).encode())
-    return digest.hexdigest(length=16)
 
 
 def _content_id(sources: Sequence[Source]) -> str:
@@ -83,9 +70,14 @@ def _content_id(sources: Sequence[Source]) -> str:
     return digest.hexdigest()
 
 
-def _build(sources: Sequence[Source], folder: Path) -> None:
+def _build(sources: Sequence[Source], bundle_id: str, folder: Path) -> None:
     for source in sources:
         _put(source, folder / source.target)
+    if _content_id(sources) != bundle_id:
+        raise BootError(
+            "files of this machine changed while the agent bundle was made of them",
+            hint="run it again when the installation of packages has ended",
+        )
 
 
 def _put(source: Source, target: Path) -> None:
@@ -101,7 +93,7 @@ def _put(source: Source, target: Path) -> None:
 def _compile(source: Source, target: Path) -> None:
     """A module without its source, loaded unchecked: no stat, no hash, no docstrings.
 
-    Python under emulation needs twice as long to start from sources.
+    Starting the agent from sources takes four times the processor time.
     """
     try:
         py_compile.compile(

@@ -118,6 +118,21 @@ def test_the_id_does_not_depend_on_where_the_files_lie(tmp_path: Path) -> None:
     assert ids[0] == ids[1]
 
 
+def test_a_file_that_changes_while_it_is_taken_makes_no_bundle(tmp_path: Path) -> None:
+    class Changing(Source):
+        """A file of which the content is another each time it is asked for."""
+
+        @property
+        def is_program(self) -> bool:
+            self.path.write_text(self.path.read_text() + "#")
+            return False
+
+    (tmp_path / "init").write_text("#!/bin/busybox sh\n")
+    with pytest.raises(BootError, match="changed while the agent bundle was made"):
+        build_bundle(tmp_path / "cache", [Changing("init", tmp_path / "init")])
+    assert len(list((tmp_path / "cache").glob("[0-9a-f]*"))) == 0
+
+
 def test_code_that_does_not_compile_is_named(tmp_path: Path) -> None:
     sources = few_sources(tmp_path)
     sources[0].path.write_text("answer = = 42\n")
