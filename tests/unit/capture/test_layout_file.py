@@ -68,3 +68,9 @@ def test_every_problem_is_told(tmp_path: Path) -> None:
         "whole sectors",
     ):
         assert problem in str(caught.value)
+
+
+def test_example_in_the_documentation_is_a_layout(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[3] / "docs/capture.md").read_bytes()
+    example = text.split(b"```json\n")[1].split(b"```")[0]
+    assert read_layout(write(tmp_path, example)).boot.kernel_release == ""
