@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from ipaddress import IPv4Interface
-from typing import Final
+from typing import Any, Final
 
 from haoscar_pxe.boot.firmware_files import BIOS_BOOT_FILE
 from haoscar_pxe.cli.check import Check
-from haoscar_pxe.cli.interfaces import local_interfaces
 from haoscar_pxe.command import Run
 from haoscar_pxe.config import ServeConfig
 from haoscar_pxe.errors import HaoscarError
@@ -35,26 +36,39 @@ def network_checks(serve: ServeConfig, run: Run) -> Iterator[Check]:
 
 def interface_check(serve: ServeConfig, run: Run) -> Check:
     """Whether the interface is there, is up and has the configured address."""
-    found = {each.name: each for each in local_interfaces(run)}
+    # Any interface will do that the site chose, also one that `init` would not propose.
+    links = _links(run)
     name = f"interface {serve.interface}"
-    here = found.get(serve.interface)
-    if here is None:
-        listed = ", ".join(found) or "none but loopback"
-        return Check(name, "failed", f"not here; there are: {listed}", "'haoscar-pxe init' asks")
-    if not here.is_up:
+    link = links.get(serve.interface)
+    if link is None:
+        listed = ", ".join(each for each in links if each != "lo") or "none but loopback"
+        hint = "'haoscar-pxe init --force' proposes one of them"
+        return Check(name, "failed", f"not here; there are: {listed}", hint)
+    if not link.is_up:
         return Check(name, "failed", "it is down", f"ip link set {serve.interface} up")
-    addresses = _addresses(serve.interface, run)
-    if serve.ip not in addresses:
-        has = ", ".join(str(each) for each in addresses) or "no IPv4 address"
+    if serve.ip not in link.addresses:
+        has = ", ".join(str(each) for each in link.addresses) or "no IPv4 address"
         command = f"ip address add {serve.address} dev {serve.interface}"
         return Check(name, "failed", f"it has {has}, not {serve.address}", command)
     return Check(name, "ok", f"up, {serve.address}")
 
 
-def _addresses(interface: str, run: Run) -> list[IPv4Interface]:
-    # "2: eth1    inet 10.77.0.1/24 brd …": the word after "inet" (ip-address(8), -oneline).
-    lines = run(["ip", "-4", "-oneline", "address", "show", "dev", interface]).text.splitlines()
-    return [IPv4Interface(line.split()[3]) for line in lines]
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An interface as ip-address(8) shows it."""
+
+    is_up: bool
+    addresses: tuple[IPv4Interface, ...]
+
+
+def _links(run: Run) -> dict[str, Link]:
+    shown = json.loads(run(["ip", "-json", "address", "show"]).text or "[]")
+    return {link["ifname"]: Link("UP" in link["flags"], _addresses(link)) for link in shown}
+
+
+def _addresses(link: dict[str, Any]) -> tuple[IPv4Interface, ...]:
+    infos = [info for info in link.get("addr_info", []) if info.get("family") == "inet"]
+    return tuple(IPv4Interface(f"{info['local']}/{info['prefixlen']}") for info in infos)
 
 
 def port_checks(serve: ServeConfig) -> Iterator[Check]:

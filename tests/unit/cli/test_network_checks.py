@@ -14,19 +14,17 @@ from haoscar_pxe.command import Finished, Run
 from haoscar_pxe.config import ServeConfig
 
 SERVE = ServeConfig(interface="eth1", address="10.77.0.1/24")
-ADDRESS = "2: eth1    inet 10.77.0.1/24 brd 10.77.0.255 scope global eth1\\       valid_lft forever"
-OTHER = "2: eth1    inet 10.77.0.9/24 scope global eth1\\       valid_lft forever"
+ADDRESS = {"family": "inet", "local": "10.77.0.1", "prefixlen": 24}
+OTHER = {"family": "inet", "local": "10.77.0.9", "prefixlen": 24}
+LINK_LOCAL = {"family": "inet6", "local": "fe80::1", "prefixlen": 64}
 
 
-def ip_says(flags: list[str], *addresses: str, name: str = "eth1") -> Run:
-    """ip(8), asked for JSON links and for one-line addresses."""
+def ip_says(flags: list[str], *addresses: dict[str, object], name: str = "eth1") -> Run:
+    """ip(8), asked for JSON."""
 
     def run(argv: Sequence[str], *, stdin: bytes = b"", hint: str = "") -> Finished:
-        if "-oneline" in argv:
-            return Finished("\n".join(addresses).encode(), b"")
-        if "link" in argv:
-            return Finished(json.dumps([{"ifname": name, "flags": flags}]).encode(), b"")
-        return Finished(b"[]", b"")
+        link = {"ifname": name, "flags": flags, "addr_info": [LINK_LOCAL, *addresses]}
+        return Finished(json.dumps([{"ifname": "lo", "flags": ["UP"]}, link]).encode(), b"")
 
     return run
 
@@ -39,7 +37,7 @@ def test_an_interface_that_is_up_with_its_address_is_fine() -> None:
     ("run", "found", "hint"),
     [
         (ip_says(["UP"], name="eth0"), "there are: eth0", "init"),
-        (ip_says([], ADDRESS), "down", "ip link set eth1 up"),
+        (ip_says(["BROADCAST"], ADDRESS), "down", "ip link set eth1 up"),
         (ip_says(["UP"]), "no IPv4 address", "ip address add 10.77.0.1/24 dev eth1"),
         (ip_says(["UP"], OTHER), "10.77.0.9/24, not 10.77.0.1/24", "ip address add"),
     ],
