@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 
 import pytest
 
 from haoscar_pxe.errors import CommandError
+from tests.needed import need
 from tests.wire.namespaces import CLIENT_MAC, Link, link
 
-pytestmark = [
-    pytest.mark.wire,
-    pytest.mark.skipif(
-        os.geteuid() != 0 and os.environ.get("CI") != "true", reason="namespaces need root"
-    ),
-]
+pytestmark = pytest.mark.wire
 
 SET_UP = """
 import sys
@@ -37,6 +32,7 @@ print(bring_up_network(wanted, run=busybox))
 
 @pytest.fixture
 def wire() -> Iterator[Link]:
+    need("ip", "busybox")
     with link(client_address=None) as made:
         yield made
 
