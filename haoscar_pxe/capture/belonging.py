@@ -67,6 +67,7 @@ class _Decider:
     def __init__(self, seen: Sequence[Mount], root: bytes, device_of: DeviceOf) -> None:
         self.seen = seen
         self.base = holding(seen, root)
+        self._by_place = {mount.mount_point: mount for mount in seen}
         self._root = root
         self._device_of = device_of
         own = device_of(self.base) if self.base else None
@@ -94,14 +95,15 @@ class _Decider:
         return self._decide_by_device(mount)
 
     def _left_out_above(self, mount: Mount) -> str:
-        for other in self.seen:
-            if (
-                is_below(mount.mount_point, other.mount_point)
-                and is_below(other.mount_point, self._root)
-                and not self.decision(other).belongs
-            ):
-                return _printable(other.mount_point)
-        return ""
+        """The outermost mount point above it that is left out; "" when there is none."""
+        found = ""
+        place = mount.mount_point
+        while is_below(place, self._root):
+            place = place.rpartition(b"/")[0] or b"/"
+            other = self._by_place.get(place)
+            if other and is_below(place, self._root) and not self.decision(other).belongs:
+                found = _printable(place)
+        return found
 
     def _captured_as(self, mount: Mount) -> str:
         """The captured place at which the same files are seen; "" when there is none."""

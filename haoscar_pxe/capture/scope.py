@@ -13,6 +13,7 @@ from enum import Enum
 from haoscar_pxe.capture.belonging import Decision
 from haoscar_pxe.capture.mounts import is_below
 from haoscar_pxe.errors import CaptureError
+from haoscar_pxe.image.entry import parents
 
 LOST_AND_FOUND = b"lost+found"
 
@@ -75,7 +76,7 @@ class Scope:
         return tuple(
             LeftOut(path, reason)
             for path, reason in sorted(reasons.items())
-            if not any(is_below(b"/" + path, b"/" + other) for other in reasons)
+            if not any(folder in reasons for folder in parents(path))
         )
 
 

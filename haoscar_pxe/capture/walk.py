@@ -81,7 +81,7 @@ def walk(root_fd: int, scope: Scope, losses: Losses) -> Iterator[Visit]:
     yield Visit(b"", root_fd, b".", os.fstat(root_fd), Treatment.ENTER)
     descent = _Descent(root_fd, losses)
     try:
-        descent.enter(b"", root_fd, b".")
+        descent.enter(b"", root_fd, b".", os.fstat(root_fd))
         while level := descent.deepest:
             if not level.names:
                 descent.leave()
@@ -90,8 +90,8 @@ def walk(root_fd: int, scope: Scope, losses: Losses) -> Iterator[Visit]:
             if visit is None:
                 continue
             yield visit
-            if visit.is_folder and visit.treatment is Treatment.ENTER:
-                descent.enter(visit.path, visit.folder_fd, visit.name)
+            if visit.status and visit.is_folder and visit.treatment is Treatment.ENTER:
+                descent.enter(visit.path, visit.folder_fd, visit.name, visit.status)
     finally:
         descent.close()
 
@@ -143,21 +143,26 @@ class _Descent:
     def deepest(self) -> _Level | None:
         return self._levels[-1] if self._levels else None
 
-    def enter(self, path: bytes, parent_fd: int, name: bytes) -> None:
-        """Open and list a folder; one that is gone or unreadable is recorded instead."""
+    def enter(self, path: bytes, parent_fd: int, name: bytes, seen: os.stat_result) -> None:
+        """Open and list a folder; one that is gone or unreadable is recorded instead.
+
+        seen: its status as it was visited; something mounted on it since is not entered.
+        """
         fd = -1
         try:
             fd = open_folder(name, parent_fd)
             status = os.fstat(fd)
-            names = _list(fd)
+            names = _list(fd) if status.st_dev == seen.st_dev else None
         except GONE:
             self._losses.vanished.append(path)
         except OSError as error:
             self._losses.unreadable.append((path, error))
         else:
-            self._levels.append(_Level(path, fd, (status.st_dev, status.st_ino), names))
-            self._spare_descriptors()
-            return
+            if names is not None:
+                self._levels.append(_Level(path, fd, (status.st_dev, status.st_ino), names))
+                self._spare_descriptors()
+                return
+            self._losses.mounted_meanwhile.append(path)
         if fd >= 0:
             os.close(fd)
 
