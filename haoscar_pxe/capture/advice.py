@@ -17,7 +17,7 @@ from haoscar_pxe.capture.warning import CaptureWarning
 from haoscar_pxe.image.layout import DiskLayout, FileSystem, Swap
 
 _NO_DEVICE_KINDS: Final = frozenset({"tmpfs", "proc", "sysfs", "devpts", "none", "overlay"})
-_STABLE_PREFIXES: Final = ("/dev/disk/", "/dev/mapper/", "/dev/md/", "/dev/zvol/")
+_STABLE: Final = ("/dev/disk/", "/dev/mapper/", "/dev/md/", "/dev/zvol/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,9 @@ class Adviser:
 
     def _device_names(self) -> Iterator[CaptureWarning]:
         for line in self.fstab:
-            if line.source.startswith("/dev/") and not line.source.startswith(_STABLE_PREFIXES):
+            is_named = line.source.startswith("/dev/") and not line.source.startswith(_STABLE)
+            # Debian writes a noauto line for the CD drive, which may well have another name.
+            if is_named and "noauto" not in line.options:
                 yield CaptureWarning(
                     f"/etc/fstab names {line.source} for {line.mount_point}: the standby's disks "
                     "may have other names",

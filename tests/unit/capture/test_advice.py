@@ -50,6 +50,7 @@ def test_device_name_in_fstab() -> None:
     assert "/dev/sda5" in sentence
     assert "/home" in sentence
     assert sentences(with_line("/dev/mapper/vg-home /home ext4")) == []
+    assert sentences(with_line("/dev/sr0 /media/cdrom0 udf,iso9660 user,noauto 0 0")) == []
 
 
 def test_file_system_in_fstab_that_the_layout_lacks() -> None:
