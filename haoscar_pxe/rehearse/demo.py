@@ -101,8 +101,7 @@ def demo_config(work: Path) -> Config:
 
 def demo_summary(report: DemoReport) -> list[str]:
     """The report as lines for people, the verdict last."""
-    before = [f"{step.seconds:7.1f} s  {step.name}" for step in report.steps]
-    return [*before, *summary(report.rehearsal)]
+    return summary(report.rehearsal, report.steps)
 
 
 def _head(work: Path, narrator: Narrator) -> tuple[Path, tuple[Probe, ...]]:

@@ -34,7 +34,7 @@ from haoscar_pxe.rehearse.expectations import expected_probes
 from haoscar_pxe.rehearse.generation import OpenGeneration, open_generation
 from haoscar_pxe.rehearse.machine import GIB, Hardware, Machine
 from haoscar_pxe.rehearse.network import Network, clean_leftovers, network
-from haoscar_pxe.rehearse.probe import Probe, ProbeResult, run_probe
+from haoscar_pxe.rehearse.probe import Page, Probe, ProbeResult, run_probe
 from haoscar_pxe.rehearse.report import RehearsalReport
 from haoscar_pxe.rehearse.server import Server, rehearsal_config
 from haoscar_pxe.rehearse.steps import Narrator, Steps
@@ -189,13 +189,21 @@ class Rehearsal:
         """Every probe; they share the time, because they wait for the same boot."""
         narrator, results = self._steps.narrator, []
         left_s = COMES_UP_WITHIN_S
-        expected = expected_probes(opened.node, opened.files, opened.identity)
-        for probe in (*expected, *self._request.probes):
+        for probe in self._probes(opened):
             result = run_probe(probe, net, machine, left_s)
             left_s = max(left_s - result.seconds, 0.0)
             narrator.detail(f"{'' if result.ok else 'NOT: '}{result.name} ({result.seen})")
             results.append(result)
         return tuple(results)
+
+    def _probes(self, opened: OpenGeneration) -> Iterator[Probe]:
+        """What follows from the image, then what was demanded; a page is asked for once."""
+        demanded = self._request.probes
+        pages = {(each.address, each.path) for each in demanded if isinstance(each, Page)}
+        for probe in expected_probes(opened.node, opened.files, opened.identity):
+            if not (isinstance(probe, Page) and (probe.address, probe.path) in pages):
+                yield probe
+        yield from demanded
 
     @contextmanager
     def _explained(self, machine: Machine, server: Server) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from haoscar_pxe.rehearse.probe import ProbeResult
@@ -33,16 +34,12 @@ class RehearsalReport:
         """The standby is what it must be."""
         return not self.differences and all(result.ok for result in self.probes)
 
-    @property
-    def seconds(self) -> float:
-        """All steps together."""
-        return sum(step.seconds for step in self.steps)
 
-
-def summary(report: RehearsalReport) -> list[str]:
-    """The report as lines for people, the verdict last."""
-    lines = [f"{step.seconds:7.1f} s  {step.name}" for step in report.steps]
-    lines.append(f"{report.seconds:7.1f} s  in all")
+def summary(report: RehearsalReport, before: Sequence[TimedStep] = ()) -> list[str]:
+    """The report as lines for people, the verdict last. before: steps that led to it."""
+    steps = (*before, *report.steps)
+    lines = [f"{step.seconds:7.1f} s  {step.name}" for step in steps]
+    lines.append(f"{sum(step.seconds for step in steps):7.1f} s  in all")
     lines += [_probe_line(result) for result in report.probes]
     lines.append(
         f"{_mark(not report.differences)} {report.compared} entries compared with {report.image} "
