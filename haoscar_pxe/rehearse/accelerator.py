@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from pathlib import Path
 from typing import Final
 
 from haoscar_pxe import command
-from haoscar_pxe.errors import CommandError
+from haoscar_pxe.errors import CommandError, MissingToolError
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,12 @@ BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 def accelerator(kernel: Path, folder: Path) -> str:
-    """The -accel of this machine. The answer is kept in `folder` until the machine is rebooted."""
+    """The -accel of this machine. The answer is kept in `folder` until the machine is rebooted.
+
+    Raises MissingToolError without QEMU.
+    """
+    if shutil.which(QEMU) is None:
+        raise MissingToolError(f"a rehearsal needs {QEMU}, which is not here", hint=QEMU_HINT)
     record = folder / "accelerator"
     this_boot = BOOT_ID.read_text().strip()
     if record.exists():

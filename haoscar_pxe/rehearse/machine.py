@@ -117,14 +117,14 @@ class Machine:
             *("-accel", hardware.accelerator, "-cpu", "max"),
             *("-smp", str(hardware.processors), "-m", str(hardware.memory_mib)),
             *("-vga", "std", "-device", f"virtio-rng-pci,addr={RANDOM_SLOT}"),
-            *("-chardev", f"file,id=line,path={self.console_log},append=on"),
+            *("-chardev", f"file,id=line,path={_value(self.console_log)},append=on"),
             *("-serial", "chardev:line"),
-            *("-qmp", f"unix:{self._qmp},server=on,wait=off"),
+            *("-qmp", f"unix:{_value(self._qmp)},server=on,wait=off"),
             *_firmware(hardware.firmware),
             *(word for i, tap in enumerate(self._taps) for word in _card(i, tap, hardware.macs[i])),
             # What the guest flushes may stay in this machine's memory: a rehearsal's disk need
             # not outlive a power cut here.
-            *("-drive", f"file={self.disk},format=raw,if=none,id=disk0,cache=unsafe,discard=unmap"),
+            *("-drive", f"file={_value(self.disk)},format=raw,if=none,id=disk0,cache=unsafe"),
             *("-device", f"virtio-blk-pci,drive=disk0,serial={DISK_SERIAL},addr={DISK_SLOT}"),
             *(["-no-reboot"] if stop_at_reset else []),
         ]
@@ -168,6 +168,11 @@ class Machine:
         self.disk.unlink(missing_ok=True)
         with self.disk.open("wb") as file:
             os.truncate(file.fileno(), self.hardware.disk_bytes)
+
+
+def _value(path: Path) -> str:
+    """A path within a comma-separated option of QEMU, where a comma is written twice."""
+    return str(path).replace(",", ",,")
 
 
 def _card(number: int, tap: str, mac: str) -> list[str]:

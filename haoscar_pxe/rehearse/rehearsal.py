@@ -38,7 +38,7 @@ from haoscar_pxe.rehearse.probe import Page, Probe, ProbeResult, run_probe
 from haoscar_pxe.rehearse.report import RehearsalReport
 from haoscar_pxe.rehearse.server import Server, rehearsal_config
 from haoscar_pxe.rehearse.steps import Narrator, Steps
-from haoscar_pxe.rehearse.watch import Watch
+from haoscar_pxe.rehearse.watch import NodeFailedError, Watch
 from haoscar_pxe.rehearse.work_folder import held
 
 RESETS_WITHIN_S: Final = 120.0
@@ -207,13 +207,16 @@ class Rehearsal:
 
     @contextmanager
     def _explained(self, machine: Machine, server: Server) -> Iterator[None]:
-        """Add to a stage's error what the console said and where the logs are."""
+        """Add to a stage's error where the logs are, and their ends unless the reason is known."""
         try:
             yield
+        except NodeFailedError as error:
+            raise RehearsalError(str(error), hint=f"all logs are in {self._folder}") from error
         except HaoscarError as error:
             self._save_screen(machine)
-            lines = machine.console().strip().splitlines()[-CONSOLE_LINES:]
-            console = "\n".join(f"    {line.rstrip()}" for line in lines) or "    (silent)"
+            lines = [line for line in machine.console().splitlines() if line.strip()]
+            last = [f"    {line.rstrip()}" for line in lines[-CONSOLE_LINES:]]
+            console = "\n".join(last) or "    (silent)"
             raise RehearsalError(
                 f"{error}\nthe console's last lines:\n{console}\n"
                 f"the boot server's last lines:\n{server.last_lines()}",

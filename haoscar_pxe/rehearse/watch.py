@@ -26,6 +26,10 @@ class InstallationFailedError(RehearsalError):
     """The machine did not install itself; the message says what it said last."""
 
 
+class NodeFailedError(InstallationFailedError):
+    """The machine itself said why it cannot go on; no log says it better."""
+
+
 @dataclass(slots=True)
 class Watch:
     """One installation under way. has_gone: says why the machine or server cannot go on, or ""."""
@@ -74,7 +78,7 @@ class Watch:
             self._tell(recorded.event)
             self.seen, self.last = recorded.number, recorded.event
             if recorded.event.step is Step.FAILED:
-                raise InstallationFailedError(
+                raise NodeFailedError(
                     f"{self.node} could not install itself: {recorded.event.message}\n"
                     f"{recorded.event.detail}".rstrip()
                 )

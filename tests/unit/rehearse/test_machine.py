@@ -71,3 +71,9 @@ def test_each_interface_has_a_card_but_only_the_first_boots(tmp_path: Path) -> N
         "virtio-net-pci,netdev=net0,mac=52:54:00:00:00:20,addr=0x3",
         "virtio-net-pci,netdev=net1,mac=52:54:00:00:00:21,addr=0x6,romfile=",
     ]
+
+
+def test_a_comma_in_a_folders_name_is_no_option(tmp_path: Path) -> None:
+    with Machine(tmp_path / "a,b", NETWORK, HARDWARE) as machine:
+        argv = machine.argv(stop_at_reset=False)
+    assert f"file={tmp_path}/a,,b/disk.raw,format=raw,if=none,id=disk0,cache=unsafe" in argv

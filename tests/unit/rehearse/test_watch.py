@@ -10,7 +10,7 @@ import pytest
 from haoscar_pxe.nodes.declare import interface, new_node
 from haoscar_pxe.nodes.order import NodeEvent, Step
 from haoscar_pxe.nodes.registry import Registry
-from haoscar_pxe.rehearse.watch import SILENCE_S, InstallationFailedError, Watch
+from haoscar_pxe.rehearse.watch import SILENCE_S, InstallationFailedError, NodeFailedError, Watch
 from tests.unit.rehearse.recorded import Clock, RecordedNarrator
 
 MAC = "52:54:00:00:00:20"
@@ -52,7 +52,7 @@ def test_reports_are_told_until_it_is_installed(registry: Registry) -> None:
 
 def test_a_failure_ends_it_with_the_machines_own_words(registry: Registry) -> None:
     report(registry, Step.FAILED, message="the disk is too small", detail="plan:\n  2 GiB")
-    with pytest.raises(InstallationFailedError, match=r"the disk is too small\nplan:\n  2 GiB"):
+    with pytest.raises(NodeFailedError, match=r"the disk is too small\nplan:\n  2 GiB"):
         watch(registry, RecordedNarrator()).until_installed()
 
 
