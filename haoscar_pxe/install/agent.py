@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,45 +42,46 @@ def main() -> int:
         console = Console(streams)
         try:
             parameters = early.read_boot_parameters()
-            server = Server(parameters.server, console.say)
-            reporter = Reporter(parameters.mac, server, console)
-            return _installed(parameters, server, reporter, console)
+        except HaoscarError as error:
+            return say_failure(error, console)
+        server = Server(parameters.server, console.say)
+        reporter = Reporter(parameters.mac, server, console)
+        try:
+            return _follow(parameters, server, reporter, console)
         except Exception as error:
-            return _say_failure(error, None, console)
+            # The one boundary of this process, as cli/main.py is elsewhere: all ends up in words.
+            return say_failure(error, console, reporter)
 
 
-def _installed(
+def _follow(
     parameters: BootParameters, server: Server, reporter: Reporter, console: Console
 ) -> int:
-    try:
-        order = _reach_order(parameters, server, reporter, console)
-        if order is None:
-            return RESTART
-        return _obey(order, server, reporter)
-    except Exception as error:
-        # The one boundary of this process, as cli/main.py is elsewhere: all ends up in words.
-        return _say_failure(error, reporter, console)
-
-
-def _reach_order(
-    parameters: BootParameters, server: Server, reporter: Reporter, console: Console
-) -> InstallOrder | None:
-    """Network, then the order; None when this machine is to start again without one."""
+    """Network, order, installation; init's exit status."""
     reporter.say(Step.STARTED, f"booted by {parameters.server} as {parameters.mac}")
     nic = early_network.bring_up_network(parameters)
     reporter.say(Step.NETWORK, f"{nic} has {parameters.address}")
+    order = ask_for_order(server, parameters.mac, console)
+    if order is None:
+        console.say("There is no order for this machine: it starts again, to boot what it is told.")
+        return RESTART
+    reporter.trust(order.token)
+    reporter.say(Step.ORDER, f"become {order.node}: {order.image} generation {order.generation}")
+    return _obey(order, server, reporter)
+
+
+def ask_for_order(server: Server, mac: str, console: Console) -> InstallOrder | None:
+    """The order of this machine; None if it has none after being asked a few times.
+
+    Somebody may be arming the node just now, so a refusal is not the last word at once.
+    Raises ServerGoneError, or InstallError when the answer is no order.
+    """
     for asked in range(NO_ORDER_ASKS):
+        if asked:
+            server.clock.sleep(NO_ORDER_PAUSE_S)
         try:
-            order = server.order(parameters.mac, ORDER_PATIENCE_S)
+            return server.order(mac, ORDER_PATIENCE_S)
         except ServerRefusedError as error:
             console.say(f"{error}\nNo disk is touched.")
-            if asked + 1 < NO_ORDER_ASKS:
-                time.sleep(NO_ORDER_PAUSE_S)
-            continue
-        reporter.trust(order.token)
-        reporter.say(Step.ORDER, f"become {order.node}: {order.image} {order.generation}")
-        return order
-    console.say("There is no order for this machine: it starts again, to boot what it is told.")
     return None
 
 
@@ -103,23 +103,27 @@ def _obey(order: InstallOrder, server: Server, reporter: Reporter) -> int:
     return RESTART if order.after == "reboot" else POWER_OFF
 
 
-def _say_failure(error: Exception, reporter: Reporter | None, console: Console) -> int:
-    """Say why it cannot go on, here and to the server, and give init's exit status."""
-    if isinstance(error, HaoscarError):
-        message, hint, detail = str(error), error.hint, ""
-        status = error.exit_status if error.exit_status != POWER_OFF else UNEXPECTED
-    else:
-        message, hint = f"unexpected {type(error).__name__}: {error}", ""
-        detail = "".join(traceback.format_exception(error))
-        status = UNEXPECTED
-    told = f"{message}\nhint: {hint}" if hint else message
+def say_failure(error: Exception, console: Console, reporter: Reporter | None = None) -> int:
+    """Say why it cannot go on, here and to the server, and give init's exit status.
+
+    An error that nobody foresaw is told with its traceback: it is the only trace of it.
+    """
+    lines = [*_in_words(error), "Nothing more is done here, until this machine is started again."]
     if reporter is None:
-        console.say(f"{Step.FAILED.value}: {told}\n{detail}")
-        return status
-    first, _, more = told.partition("\n")
-    reporter.say(Step.FAILED, first, "\n".join(filter(None, [more, detail])))
-    reporter.flush(LAST_EVENT_PATIENCE_S)
-    return status
+        console.say("\n".join([f"{Step.FAILED.value}: {lines[0]}", *lines[1:]]))
+    else:
+        reporter.say(Step.FAILED, lines[0], "\n".join(lines[1:]))
+        reporter.flush(LAST_EVENT_PATIENCE_S)
+    status = error.exit_status if isinstance(error, HaoscarError) else UNEXPECTED
+    return UNEXPECTED if status in (RESTART, POWER_OFF) else status
+
+
+def _in_words(error: Exception) -> list[str]:
+    if not isinstance(error, HaoscarError):
+        trace = "".join(traceback.format_exception(error)).splitlines()
+        return [f"unexpected {type(error).__name__}: {error}", *trace]
+    hint = [f"hint: {error.hint}"] if error.hint else []
+    return [*str(error).splitlines(), *hint]
 
 
 @contextmanager

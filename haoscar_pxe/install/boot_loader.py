@@ -21,6 +21,7 @@ from typing import Final
 from haoscar_pxe.command import Run
 from haoscar_pxe.errors import InstallError
 from haoscar_pxe.image.layout import BiosBoot, FileSystem
+from haoscar_pxe.install.mounts import mounting
 from haoscar_pxe.install.plan import InstallPlan
 
 PLATFORM: Final = "i386-pc"
@@ -164,20 +165,15 @@ def _write(plan: InstallPlan, grub: Grub, target: Path, run: Run) -> None:
 def _system_folders(target: Path, run: Run) -> Iterator[None]:
     """/dev, /proc, /sys and an empty /run in the target; gone again whatever happens."""
     wanted = {
-        "dev": ["mount", "--bind", "/dev"],
-        "proc": ["mount", "-t", "proc", "proc"],
-        "sys": ["mount", "-t", "sysfs", "sysfs"],
-        "run": ["mount", "-t", "tmpfs", "tmpfs"],
+        "dev": ["--bind", "/dev"],
+        "proc": ["-t", "proc", "proc"],
+        "sys": ["-t", "sysfs", "sysfs"],
+        "run": ["-t", "tmpfs", "tmpfs"],
     }
     missing = [name for name in wanted if not (target / name).is_dir()]
     if missing:
         raise InstallError(f"the image has no folder {', '.join('/' + name for name in missing)}")
-    done: list[str] = []
-    try:
-        for name, command in wanted.items():
-            run([*command, str(target / name)])
-            done.append(name)
+    with mounting(run) as mount:
+        for name, arguments in wanted.items():
+            mount(arguments, target / name)
         yield
-    finally:
-        for name in reversed(done):
-            run(["umount", str(target / name)])

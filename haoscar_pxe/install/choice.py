@@ -6,6 +6,7 @@ anything on it unless the order says that it may be erased.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -103,19 +104,23 @@ def _opened(disk: MachineDisk, why: str, order: InstallOrder) -> Chosen | list[R
     return [
         Refusal(
             f"{disk.describe()} is not blank, and the order allows a blank disk only: {found}",
-            f"if all of that may be lost: haoscar-pxe node set {order.node} --wipe any",
+            f"if all of that may be lost: haoscar-pxe node set {order.node} --wipe any --install",
         )
     ]
 
 
 def _several(suited: Sequence[MachineDisk], order: InstallOrder) -> list[Refusal]:
     names = ", ".join(disk.describe() for disk in suited)
-    return [
-        Refusal(
-            f"{len(suited)} disks would do, and none is named: {names}",
-            f"haoscar-pxe node set {order.node} --disk {_best_name(suited[0])}",
-        )
-    ]
+    reason = f"{len(suited)} disks would do, and none is named: {names}"
+    return [Refusal(reason, _name_it(suited, order))]
+
+
+def _name_it(disks: Sequence[MachineDisk], order: InstallOrder) -> str:
+    """The command that names a disk, the first one as the example; "" where there is none."""
+    if not disks:
+        return ""
+    name = shlex.quote(_best_name(disks[0]))
+    return f"haoscar-pxe node set {order.node} --disk {name} --install"
 
 
 def _best_name(disk: MachineDisk) -> str:
@@ -134,7 +139,5 @@ def _none(disks: Sequence[MachineDisk], order: InstallOrder, needed_bytes: int) 
 def _not_here(disks: Sequence[MachineDisk], order: InstallOrder, count: int) -> Refusal:
     seen = ", ".join(disk.describe() for disk in disks) or "none"
     what = f"{count} disks are" if count else "no disk is"
-    return Refusal(
-        f"{what} '{order.disk}' on this machine; its disks: {seen}",
-        f"haoscar-pxe node set {order.node} --disk {_best_name(disks[0])}" if disks else "",
-    )
+    reason = f"{what} '{order.disk}' on this machine; its disks: {seen}"
+    return Refusal(reason, _name_it(disks, order))

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final, assert_never
 
 from haoscar_pxe.command import Run
-from haoscar_pxe.errors import CommandError
 from haoscar_pxe.image.layout import BiosBoot, Extended, FileSystem, Swap, Unsupported
+from haoscar_pxe.install.mounts import mounting
 from haoscar_pxe.install.plan import InstallPlan, PlannedPartition
 from haoscar_pxe.install.supported import EXT_STATES
 
@@ -83,31 +83,13 @@ def mounted(plan: InstallPlan, target: Path, run: Run) -> Iterator[frozenset[byt
     above them. All is on the disk when this ends.
     """
     existing: set[bytes] = set()
-    done: list[Path] = []
-    try:
+    with mounting(run) as mount:
         for partition in plan.mounts:
             place = target / _mount_point(partition).lstrip("/")
             place.mkdir(parents=True, exist_ok=True)
             existing.update(_folders(place, target))
-            options = ",".join(_mount_options(partition))
-            kind = partition.file_system.kind if partition.file_system else "ext4"
-            run(["mount", "-t", kind, "-o", options, partition.device, str(place)])
-            done.append(place)
+            mount([*_mount_arguments(partition), partition.device], place)
         yield frozenset(existing)
-    finally:
-        _unmount(done, run)
-
-
-def _unmount(places: list[Path], run: Run) -> None:
-    """Unmount in reverse; one that fails does not keep the others, and is told at the end."""
-    failed: CommandError | None = None
-    for place in reversed(places):
-        try:
-            run(["umount", str(place)])
-        except CommandError as error:
-            failed = failed or error
-    if failed:
-        raise failed
 
 
 def _folders(place: Path, target: Path) -> list[bytes]:
@@ -121,7 +103,8 @@ def _mount_point(partition: PlannedPartition) -> str:
     return partition.file_system.mount_point if partition.file_system else ""
 
 
-def _mount_options(partition: PlannedPartition) -> list[str]:
+def _mount_arguments(partition: PlannedPartition) -> list[str]:
     """A FAT has no owners and modes: "quiet" lets what cannot be kept there pass (mount(8))."""
-    is_fat = partition.file_system is not None and partition.file_system.kind == "vfat"
-    return ["rw", "noatime", "quiet"] if is_fat else ["rw", "noatime"]
+    kind = partition.file_system.kind if partition.file_system else "auto"
+    options = "rw,noatime,quiet" if kind == "vfat" else "rw,noatime"
+    return ["-t", kind, "-o", options]

@@ -170,7 +170,7 @@ def explain(install_plan: InstallPlan) -> list[str]:
     lines = [
         f"disk       {chosen.disk.describe()}: {chosen.why}",
         f"erase      allowed, because {chosen.why_writable}",
-        f"table      {source.table}, {source.table_id}, as on the head's {source.device}",
+        f"table      {source.table}, {source.table_id}, as the image has it",
     ]
     for each in install_plan.partitions:
         note = f" ({each.note})" if each.note else ""

@@ -25,6 +25,19 @@ SWAP_UUID = "99999999-8888-7777-6666-555555555555"
 TOTALS = ImageTotals(content_bytes=500 * MIB, entries=10_000)
 
 
+class FastClock:
+    """Time that passes only by sleeping, at once."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float, /) -> None:
+        self.now += seconds
+
+
 def order(**changes: Any) -> InstallOrder:
     """An order for node standby1; changes replace its fields."""
     fields: dict[str, Any] = {

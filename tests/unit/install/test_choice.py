@@ -40,7 +40,7 @@ def test_auto_with_two_disks_that_would_do_names_both_and_what_to_type() -> None
     (refusal,) = refused([first, second], order())
     assert "/dev/sda" in refusal.reason
     assert "/dev/sdb" in refusal.reason
-    assert refusal.hint == "haoscar-pxe node set standby1 --disk serial:A1"
+    assert refusal.hint == "haoscar-pxe node set standby1 --disk serial:A1 --install"
 
 
 def test_auto_does_not_prefer_the_blank_one_of_two_disks() -> None:
@@ -77,6 +77,11 @@ def test_a_named_disk_that_is_not_there_is_never_replaced_by_another() -> None:
     assert "serial:OTHER" in refusal.reason
 
 
+def test_a_named_disk_on_a_machine_without_disks_is_refused() -> None:
+    (refusal,) = refused([], order(disk="/dev/sda"))
+    assert "its disks: none" in refusal.reason
+
+
 def test_an_empty_wwn_names_no_disk() -> None:
     assert refused([disk()], order(disk="wwn:"))
 
@@ -95,7 +100,7 @@ def test_a_disk_with_content_is_refused_naming_all_of_it() -> None:
     full = disk(contents=("/dev/sda: partition table (gpt)", "/dev/sda1: ntfs 'Windows'"))
     (refusal,) = refused([full], order())
     assert "ntfs 'Windows'" in refusal.reason
-    assert refusal.hint.endswith("haoscar-pxe node set standby1 --wipe any")
+    assert refusal.hint.endswith("haoscar-pxe node set standby1 --wipe any --install")
 
 
 def test_a_disk_with_content_is_taken_if_the_order_allows_to_erase_it() -> None:

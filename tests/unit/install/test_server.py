@@ -12,22 +12,9 @@ import pytest
 
 from haoscar_pxe.errors import InstallError
 from haoscar_pxe.install.server import Server, ServerGoneError, ServerRefusedError, UnheardError
-from tests.unit.install.machines import order
+from tests.unit.install.machines import FastClock, order
 
 MAC = "52:54:00:12:34:56"
-
-
-class FastClock:
-    """Time that passes only by sleeping, at once."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float, /) -> None:
-        self.now += seconds
 
 
 class Scripted:
