@@ -24,6 +24,7 @@ from haoscar_pxe.serve.dhcp import DhcpService
 from haoscar_pxe.serve.http import make_application
 from haoscar_pxe.serve.http_log import RequestLog, protocol_logger
 from haoscar_pxe.serve.options import Endpoints, ServeOptions
+from haoscar_pxe.serve.router import RouterService, open_router
 from haoscar_pxe.serve.sockets import open_dhcp, open_http, open_tftp
 from haoscar_pxe.serve.systemd_notify import notify
 from haoscar_pxe.serve.tftp import TftpService
@@ -42,6 +43,7 @@ class Sockets:
     http: socket.socket
     tftp: socket.socket | None
     dhcp: socket.socket | None
+    router: socket.socket | None
 
 
 def run_server(
@@ -115,7 +117,10 @@ def _open(options: ServeOptions, stack: ExitStack) -> Sockets:
     dhcp = None
     if options.dhcp:
         dhcp = stack.enter_context(open_dhcp(options.interface, options.dhcp_port))
-    return Sockets(http, tftp, dhcp)
+    router = None
+    if options.router_advertisement:
+        router = stack.enter_context(open_router(options.interface))
+    return Sockets(http, tftp, dhcp, router)
 
 
 def _start_datagrams(
@@ -123,6 +128,9 @@ def _start_datagrams(
 ) -> TftpService | None:
     loop = asyncio.get_running_loop()
     ip = options.address.ip
+    if sockets.router is not None:
+        router = RouterService(sockets.router, options.interface, counters)
+        loop.add_reader(sockets.router, router.on_readable)
     if sockets.dhcp is not None:
         dhcp = DhcpService(sockets.dhcp, ip, answers, counters)
         loop.add_reader(sockets.dhcp, dhcp.on_readable)
@@ -159,7 +167,7 @@ def _endpoints(options: ServeOptions, sockets: Sockets) -> Endpoints:
 
 def _stop_listening(sockets: Sockets) -> None:
     loop = asyncio.get_running_loop()
-    for sock in (sockets.tftp, sockets.dhcp):
+    for sock in (sockets.tftp, sockets.dhcp, sockets.router):
         if sock is not None:
             loop.remove_reader(sock)
 

@@ -70,9 +70,15 @@ def dhcp_server(bare_wire: Link, content: Path, tmp_path: Path) -> Iterator[Boot
     yield from _serve(bare_wire, content, tmp_path)
 
 
-def _serve(made: Link, folder: Path, scratch: Path) -> Iterator[BootServer]:
+@pytest.fixture
+def router_server(wire: Link, content: Path, tmp_path: Path) -> Iterator[BootServer]:
+    """The same, and it answers IPv6 router solicitations."""
+    yield from _serve(wire, content, tmp_path, "router")
+
+
+def _serve(made: Link, folder: Path, scratch: Path, *more: str) -> Iterator[BootServer]:
     lease = f"{CLIENT_MAC}={CLIENT_ADDRESS}"
-    arguments = [made.server.interface, SERVER_ADDRESS, str(folder), lease]
+    arguments = [made.server.interface, SERVER_ADDRESS, str(folder), lease, *more]
     log = scratch / "server.log"
     with log.open("wb") as stderr:
         process = subprocess.Popen(

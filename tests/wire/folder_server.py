@@ -1,6 +1,6 @@
 """A boot server of our own rooms for tests: every file of a folder by TFTP and HTTP, fixed DHCP.
 
-    python -m tests.wire.folder_server INTERFACE ADDRESS FOLDER [MAC=ADDRESS …]
+    python -m tests.wire.folder_server INTERFACE ADDRESS FOLDER [MAC=ADDRESS …] [router]
 
 Writes one line, the endpoints as JSON, once it is ready; logs to stderr; ends with SIGTERM.
 """
@@ -52,8 +52,13 @@ def main(interface: str, address: str, folder: str, *leases: str) -> None:
         sys.stdout.write(msgspec.json.encode(str(endpoints)).decode() + "\n")
         sys.stdout.flush()
 
-    options = ServeOptions(interface=interface, address=IPv4Interface(address), http_port=8069)
-    run_server(options, answers(Path(folder), list(leases)), ready=say)
+    options = ServeOptions(
+        interface=interface,
+        address=IPv4Interface(address),
+        http_port=8069,
+        router_advertisement="router" in leases,
+    )
+    run_server(options, answers(Path(folder), [each for each in leases if "=" in each]), ready=say)
 
 
 if __name__ == "__main__":
