@@ -69,7 +69,8 @@ class Adviser:
                 )
 
     def _root_line(self) -> Iterator[CaptureWarning]:
-        if not any(line.mount_point == "/" for line in self.fstab):
+        """The default layout's own file systems are written into the standby's fstab."""
+        if not self.layout.is_default and not any(line.mount_point == "/" for line in self.fstab):
             yield CaptureWarning(
                 "/etc/fstab has no line for /: the standby's root may stay read-only",
                 "add one, such as 'UUID=… / ext4 defaults 0 1'",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from haoscar_pxe.capture.advice import Adviser
 from haoscar_pxe.capture.belonging import Decision
@@ -68,8 +69,13 @@ def test_partition_of_an_mbr_disk_is_known_by_signature_and_number(part: str) ->
 
 
 def test_missing_line_for_the_root() -> None:
-    [sentence] = sentences(replace(GOOD, fstab=()))
+    own_disks = structs.replace(GOOD.layout, is_default=False)
+    [sentence] = sentences(replace(GOOD, layout=own_disks, fstab=()))
     assert "no line for /" in sentence
+
+
+def test_a_tree_without_disks_gets_its_fstab_written_so_it_is_not_warned_of() -> None:
+    assert sentences(replace(GOOD, fstab=())) == []
 
 
 def test_local_mount_of_fstab_that_is_left_out() -> None:
