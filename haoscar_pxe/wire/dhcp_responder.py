@@ -31,6 +31,9 @@ EVERYBODY: Final = IPv4Address("255.255.255.255")
 SMALLEST_MAXIMUM_BYTES: Final = 576  # RFC 2132 section 9.10: what every client accepts
 IP_AND_UDP_BYTES: Final = 28  # option 57 counts them (as every client means it)
 
+IPXE_NO_PROXY_DHCP: Final = b"\xb0\x01\x01"
+"""no-pxedhcp (https://ipxe.org/howto/dhcpd): without it iPXE waits 3 s for a proxy's offer."""
+
 ECHOED: Final = (
     OptionCode.CLIENT_IDENTIFIER,  # RFC 6842 section 3
     OptionCode.CLIENT_UUID,  # RFC 4578 section 2.3
@@ -157,7 +160,7 @@ def _granted_options(request: Packet, offer: Offer, kind: Answered) -> dict[int,
 
 
 def _boot_options(request: Packet, offer: Offer) -> dict[int, bytes]:
-    """Option 67 only where the header's `file` will not do.
+    """What is sent besides the header's `file` and `siaddr`, option 67 only where it is needed.
 
     Old ROMs that read option 67 as a C string ask TFTP for the name and what follows it, so who
     can take the name from the header is not given the option. UEFI HTTP boot wants its own class
@@ -171,6 +174,8 @@ def _boot_options(request: Packet, offer: Offer) -> dict[int, bytes]:
         options[OptionCode.VENDOR_CLASS] = b"HTTPClient"
     if is_http or len(offer.boot_filename) >= FILE_BYTES:
         options[OptionCode.BOOT_FILENAME] = offer.boot_filename
+    if OptionCode.IPXE_ENCAPSULATED in request.options:
+        options[OptionCode.IPXE_ENCAPSULATED] = IPXE_NO_PROXY_DHCP
     return options
 
 

@@ -26,7 +26,7 @@ from haoscar_pxe.wire.dhcp_responder import (
     destination,
     respond,
 )
-from tests.unit.wire.captured import IPXE_DISCOVER, IPXE_REQUEST, MAC
+from tests.unit.wire.captured import IPXE_DISCOVER, IPXE_REQUEST, MAC, OVMF_DISCOVER
 
 SERVER = IPv4Address("10.77.0.1")
 ADDRESS = IPv4Interface("10.77.0.20/24")
@@ -158,6 +158,14 @@ def test_another_servers_reply_is_not_answered() -> None:
 
 def test_option_67_is_kept_from_roms_that_would_read_beyond_its_end() -> None:
     assert OptionCode.BOOT_FILENAME not in replied(decode(IPXE_DISCOVER)).packet.options
+
+
+def test_ipxe_alone_is_told_not_to_wait_for_a_proxy() -> None:
+    assert replied(decode(IPXE_DISCOVER)).packet.options[OptionCode.IPXE_ENCAPSULATED] == (
+        b"\xb0\x01\x01"
+    )
+    ovmf = replied(decode(OVMF_DISCOVER)).packet
+    assert OptionCode.IPXE_ENCAPSULATED not in ovmf.options
 
 
 def test_uefi_http_boot_hears_its_class_and_the_url_in_option_67() -> None:
