@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from haoscar_pxe.capture.belonging import Decision
 from haoscar_pxe.capture.scope import LeftOut
+from haoscar_pxe.capture.taking import Taken
 from haoscar_pxe.capture.warning import CaptureWarning
 from haoscar_pxe.image.manifest import Manifest
 
@@ -26,3 +27,16 @@ class CaptureReport:
     vanished: tuple[bytes, ...]
     warnings: tuple[CaptureWarning, ...]
     seconds: float
+
+
+def report_of(taken: Taken, manifest: Manifest, seconds: float) -> CaptureReport:
+    """The report on what was taken and committed."""
+    return CaptureReport(
+        manifest=manifest,
+        mounts=taken.mounts,
+        left_out=taken.left_out,
+        unstable=manifest.unstable,
+        vanished=taken.vanished,
+        warnings=taken.warnings,
+        seconds=seconds,
+    )

@@ -17,7 +17,6 @@ from haoscar_pxe.capture.belonging import Decision, decide
 from haoscar_pxe.capture.boot_facts import Running, boot_facts, firmware_of
 from haoscar_pxe.capture.devices import block_device
 from haoscar_pxe.capture.fstab import FstabLine, parse_fstab
-from haoscar_pxe.capture.layout_file import read_layout
 from haoscar_pxe.capture.machine_layout import machine_layout, mounted_on
 from haoscar_pxe.capture.mounts import parse_mountinfo
 from haoscar_pxe.capture.scope import Scope, exclusions, scope_of, without_excluded
@@ -53,14 +52,14 @@ class Question:
     """What is to be surveyed.
 
     root: absolute, without symbolic links. root_fd: a descriptor of it. never: absolute paths that
-    are not captured, and why. live: whether root is the running head. layout_file: the user's.
+    are not captured, and why. live: whether root is the running head. layout: the user's own.
     """
 
     root: bytes
     root_fd: int
     never: Mapping[bytes, str]
     live: bool
-    layout_file: Path | None
+    layout: DiskLayout | None
 
 
 def survey(question: Question, run: Run) -> Survey:
@@ -78,8 +77,8 @@ def survey(question: Question, run: Run) -> Survey:
     fstab = tuple(parse_fstab(tree_file(question.root_fd, b"etc/fstab")))
     layout: DiskLayout | None = None
     warnings: list[CaptureWarning] = []
-    if question.layout_file is not None:
-        layout = _given_layout(question.layout_file, boot)
+    if question.layout is not None:
+        layout = _given_layout(question.layout, boot)
     elif live:
         mounted = mounted_on(root, decisions, block_device)
         on_disks = swap_disks(swaps, block_device)
@@ -107,9 +106,8 @@ def tree_file(root_fd: int, path: bytes) -> bytes:
         return b""
 
 
-def _given_layout(path: Path, boot: Boot) -> DiskLayout:
+def _given_layout(layout: DiskLayout, boot: Boot) -> DiskLayout:
     """The user's layout; a kernel release that it leaves empty is the tree's own."""
-    layout = read_layout(path)
     if layout.boot.kernel_release:
         return layout
     own = structs.replace(layout.boot, kernel_release=boot.kernel_release)
