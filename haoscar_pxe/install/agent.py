@@ -93,6 +93,7 @@ def _obey(order: InstallOrder, server: Server, reporter: Reporter) -> int:
         server=server,
         reporter=reporter,
         run=run,
+        firmware=machine.firmware(),
         disks=lambda: machine.read_disks(run),
         trusted=TrustedKeys.from_folder(TRUSTED_KEYS),
     )

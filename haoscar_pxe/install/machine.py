@@ -75,7 +75,12 @@ def read_disk(
     size_bytes = int(_text(block / "size") or 0) * SYSFS_SECTOR_BYTES
     if size_bytes == 0 or _text(block / "hidden") == "1":
         return None
-    first, last = _ends(dev / name, size_bytes)
+    try:
+        first, last = _ends(dev / name, size_bytes)
+        contents = tuple(_contents(name, block, dev, run, first, last))
+    except OSError as error:
+        # A broken disk is no reason to stop if another one is to be installed on.
+        first, contents = b"", (f"{dev / name}: it cannot be read ({error.strerror})",)
     return MachineDisk(
         path=str(dev / name),
         size_bytes=size_bytes,
@@ -85,7 +90,7 @@ def read_disk(
         model=_text(block / "device/model"),
         is_read_only=_text(block / "ro") == "1",
         is_removable=_text(block / "removable") == "1" or "/usb" in str(block.resolve()),
-        contents=tuple(_contents(name, block, dev, run, first, last)),
+        contents=contents,
         claim=read_claim(first),
     )
 

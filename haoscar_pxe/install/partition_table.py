@@ -90,7 +90,8 @@ def write(plan: InstallPlan, run: Run) -> None:
 def wipe(disk: Path, size_bytes: int, claim: str) -> None:
     """Zero the first and the last MiB, where tables, RAID and LVM keep their marks, and claim it.
 
-    The end goes first: as long as the beginning stands, the disk is what it was before.
+    The claim comes last and in one piece with the start: a disk that was not blank and is not
+    claimed yet is still found with something on it.
     """
     with _opened(disk) as fd:
         os.pwrite(fd, bytes(min(FIRST_BYTES, size_bytes)), max(0, size_bytes - FIRST_BYTES))

@@ -16,11 +16,12 @@ from typing import Final
 from haoscar_pxe.command import Run
 from haoscar_pxe.errors import IntegrityError
 from haoscar_pxe.image.http_store import HttpStore
+from haoscar_pxe.image.layout import Firmware
 from haoscar_pxe.image.manifest import Manifest, manifest_id, open_manifest
 from haoscar_pxe.image.reader import ChunkReader, entries
 from haoscar_pxe.image.restore import restore
 from haoscar_pxe.image.signing import TrustedKeys
-from haoscar_pxe.install import boot_loader, file_systems, identity, machine, partition_table
+from haoscar_pxe.install import boot_loader, file_systems, identity, partition_table
 from haoscar_pxe.install.machine import MachineDisk
 from haoscar_pxe.install.plan import InstallPlan, explain, plan
 from haoscar_pxe.install.report import Reporter, RestoreProgress
@@ -36,12 +37,14 @@ TARGET: Final = Path("/target")
 class Surroundings:
     """What an installation works with: the machine below it, the server beside it.
 
-    disks: reads the machine's disks. target: an empty folder to mount the new system at.
+    firmware: how the machine was started. disks: reads its disks. target: an empty folder to
+    mount the new system at.
     """
 
     server: Server
     reporter: Reporter
     run: Run
+    firmware: Firmware
     disks: Callable[[], list[MachineDisk]]
     trusted: TrustedKeys
     target: Path = TARGET
@@ -96,7 +99,7 @@ def _packs(order: InstallOrder, server: Server) -> HttpStore:
 def _make_plan(order: InstallOrder, manifest: Manifest, around: Surroundings) -> InstallPlan:
     around.reporter.say(Step.PLAN, "looking at this machine's disks")
     totals = ImageTotals(manifest.stored_bytes, manifest.entry_count)
-    made = plan(manifest.layout, totals, around.disks(), order, machine.firmware())
+    made = plan(manifest.layout, totals, around.disks(), order, around.firmware)
     around.reporter.say(Step.PLAN, f"{order.node} on {made.disk.path}", "\n".join(explain(made)))
     return made
 

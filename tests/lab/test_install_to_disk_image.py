@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ from haoscar_pxe.image.reader import ChunkReader, entries
 from haoscar_pxe.image.repository import Repository
 from haoscar_pxe.image.signing import SigningKey, TrustedKeys
 from haoscar_pxe.install import file_systems
+from haoscar_pxe.install.claim import claim_of
 from haoscar_pxe.install.machine import MachineDisk
 from haoscar_pxe.install.plan import InstallPlan
 from haoscar_pxe.install.report import Console, Reporter
@@ -120,7 +123,7 @@ def installed(
         def disks() -> list[MachineDisk]:
             return [loop_disk.facts(device)]
 
-        around = Surroundings(node_server, reporter, run, disks, captured.trusted, target)
+        around = Surroundings(node_server, reporter, run, "bios", disks, captured.trusted, target)
         plan = install(order, around)
         assert reporter.flush(30)
         return plan
@@ -155,6 +158,7 @@ def test_an_installed_disk_boots_and_differs_in_its_identity_only(
     with ImageServer(captured.repository, order) as server, loop_disk.attached(image) as device:
         plan = installed(server, captured, device, order, target)
         found = differences(plan, captured, target)
+        assert loop_disk.facts(device).claim == claim_of(order.token)
     changed = {(each.path, each.aspect) for each in found if each.aspect != "mtime"}
     assert changed == {
         (b"etc/hostname", "content"),
@@ -254,8 +258,11 @@ def test_an_installation_killed_at_any_moment_is_done_by_the_next_start(
                 target=installed, args=(server, captured, device, order, target)
             )
             installing.start()
+            assert installing.pid is not None
+            # A group of its own: a power cut spares no program that the installer started.
+            os.setpgid(installing.pid, installing.pid)
             time.sleep(whole_s * (number + 0.5) / 8)
-            installing.kill()
+            os.killpg(installing.pid, signal.SIGKILL)
             installing.join()
             unmount_all(target)
         plan = installed(server, captured, device, order, target)
@@ -265,7 +272,19 @@ def test_an_installation_killed_at_any_moment_is_done_by_the_next_start(
 
 
 def unmount_all(target: Path) -> None:
-    """What a power cut does to mounts."""
+    """What a power cut does to mounts; the killed programs let go of them one by one."""
+    deadline = time.monotonic() + 20
+    while mounts := mounts_below(target):
+        for mount in reversed(mounts):
+            try:
+                run(["umount", mount])
+            except CommandError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+
+
+def mounts_below(target: Path) -> list[str]:
+    """Mount points at and below target, in the order in which they were mounted."""
     mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    for mount in reversed([mount for mount in mounts if mount.startswith(str(target))]):
-        run(["umount", "--lazy", mount])
+    return [mount for mount in mounts if mount.startswith(str(target))]

@@ -121,6 +121,11 @@ def test_a_disk_in_use_by_a_raid_is_not_blank(machine: Path) -> None:
     assert "in use by md0" in the_disk(machine).contents[0]
 
 
+def test_a_disk_that_cannot_be_read_is_listed_and_not_blank(machine: Path) -> None:
+    add_disk(machine, "sda").unlink()
+    assert "cannot be read" in the_disk(machine).contents[0]
+
+
 def test_the_claim_on_a_disk_is_read(machine: Path) -> None:
     with add_disk(machine, "sda").open("r+b") as file:
         file.write(first_bytes(claim_of("token")))
