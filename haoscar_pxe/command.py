@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from haoscar_pxe.errors import CommandError, MissingToolError
 
@@ -68,10 +68,12 @@ def run(
     except subprocess.TimeoutExpired as error:
         raise CommandError(f"no end after {timeout_s:g} s: {printable}", hint=hint) from error
     if done.returncode != 0:
+        words = last_words(done.stderr)
         raise CommandError(
-            f"exit status {done.returncode}: {printable}\n{_last_words(done.stderr)}",
+            f"exit status {done.returncode}: {printable}\n{words}",
             hint=hint,
             status=done.returncode,
+            last_words=words,
         )
     return Finished(done.stdout, done.stderr)
 
@@ -95,6 +97,22 @@ def start(argv: Sequence[str], output: Path) -> subprocess.Popen[bytes]:
             ) from error
 
 
-def _last_words(stderr: bytes) -> str:
+def converse(argv: Sequence[str], errors: BinaryIO) -> subprocess.Popen[bytes]:
+    """Start argv with pipes to its standard input and output; its errors go into a file.
+
+    The caller owns it and must end it: `with`, or kill and wait. Raises MissingToolError.
+    """
+    log.debug("converse: %s", shlex.join(argv))
+    try:
+        return subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
+    except FileNotFoundError as error:
+        raise MissingToolError(
+            f"the program '{argv[0]}' is not on this machine",
+            hint="'haoscar-pxe doctor' names the package",
+        ) from error
+
+
+def last_words(stderr: bytes) -> str:
+    """The last lines of what a program wrote to standard error, indented."""
     lines = stderr.decode("utf-8", "replace").strip().splitlines()
     return "\n".join(f"    {line}" for line in lines[-LAST_WORDS_LINES:])

@@ -36,13 +36,17 @@ class CommandError(HaoscarError):
     """A program that was started ended badly; the message holds its argv and its last words.
 
     status: the exit status it ended with (negative: killed by that signal), None if it never did.
+    last_words: the end of what it wrote to standard error.
     """
 
     exit_status = 13
 
-    def __init__(self, message: str, *, hint: str = "", status: int | None = None) -> None:
+    def __init__(
+        self, message: str, *, hint: str = "", status: int | None = None, last_words: str = ""
+    ) -> None:
         super().__init__(message, hint=hint)
         self.status = status
+        self.last_words = last_words
 
 
 class BusyError(HaoscarError):
