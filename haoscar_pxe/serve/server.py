@@ -12,6 +12,7 @@ import resource
 import signal
 import socket
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
@@ -34,6 +35,9 @@ log = logging.getLogger(__name__)
 
 KEEPALIVE_S: Final = 75.0
 MOST_FILES: Final = 65536
+THREADS: Final = 32
+"""Some answers take long (the first node of a generation has its boot files made); others must
+not wait behind them. asyncio's own number is the processors' and 4."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ async def _serve_until_signal(
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(THREADS, "answers"))
 
     def stopping() -> None:
         notify("STOPPING=1", environment)
