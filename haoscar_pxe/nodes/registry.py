@@ -5,8 +5,8 @@
     events  (id, name, at_ns, record)
 
 One process serves while another changes nodes: each call is one transaction of its own, and WAL
-lets readers go on while somebody writes. What is read before a write is read under the write
-lock. Nothing else may know that this is SQLite.
+lets readers go on while somebody writes, so that no boot decision waits for a write. What is read
+before a write is read under the write lock. Nothing else may know that this is SQLite.
 """
 
 from __future__ import annotations
@@ -50,14 +50,12 @@ class Registry:
     def __init__(self, path: Path) -> None:
         """Open or make it. Raises NodeError if the file cannot be used."""
         self.path = path
-        self._lock = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(
-                path, timeout=BUSY_TIMEOUT_S, check_same_thread=False, isolation_level=None
-            )
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.executescript(_SCHEMA)
+            self._writing = _Connection(path)
+            self._writing.connection.execute("PRAGMA journal_mode = WAL")
+            self._writing.connection.executescript(_SCHEMA)
+            self._reading = _Connection(path)
         except (OSError, sqlite3.Error) as error:
             raise NodeError(
                 f"the registry {path} cannot be used: {error}",
@@ -66,7 +64,7 @@ class Registry:
 
     def add(self, node: Node) -> None:
         """Add a node. Raises NodeError: its name, a MAC or an address is taken."""
-        with self._transaction() as connection:
+        with self._writing.transaction("IMMEDIATE") as connection:
             if connection.execute("SELECT 1 FROM nodes WHERE name = ?", (node.name,)).fetchone():
                 raise NodeError(
                     f"there is a node {node.name} already",
@@ -76,7 +74,7 @@ class Registry:
 
     def change(self, name: str, how: Callable[[Node], Node]) -> Node:
         """Replace a node by how(node), in one transaction. Raises NodeError as `get` and `add`."""
-        with self._transaction() as connection:
+        with self._writing.transaction("IMMEDIATE") as connection:
             changed = how(_get(connection, name))
             connection.execute("DELETE FROM claims WHERE name = ?", (name,))
             _put(connection, changed)
@@ -84,7 +82,7 @@ class Registry:
 
     def remove(self, name: str) -> Node:
         """Forget a node and its events; returns what it was. Raises NodeError if unknown."""
-        with self._transaction() as connection:
+        with self._writing.transaction("IMMEDIATE") as connection:
             node = _get(connection, name)
             for table in ("nodes", "claims", "events"):
                 connection.execute(f"DELETE FROM {table} WHERE name = ?", (name,))
@@ -92,7 +90,7 @@ class Registry:
 
     def get(self, name: str) -> Node:
         """The node of that name. Raises NodeError naming the known ones."""
-        with self._transaction("DEFERRED") as connection:
+        with self._reading.transaction("DEFERRED") as connection:
             return _get(connection, name)
 
     def by_mac(self, mac: str) -> Node | None:
@@ -109,13 +107,13 @@ class Registry:
 
     def nodes(self) -> list[Node]:
         """All nodes, by name."""
-        with self._transaction("DEFERRED") as connection:
+        with self._reading.transaction("DEFERRED") as connection:
             rows = connection.execute("SELECT record FROM nodes ORDER BY name").fetchall()
         return [_decode(record) for (record,) in rows]
 
     def record(self, name: str, event: NodeEvent, at_ns: int) -> None:
         """Keep what a node reported."""
-        with self._transaction() as connection:
+        with self._writing.transaction("IMMEDIATE") as connection:
             connection.execute(
                 "INSERT INTO events (name, at_ns, record) VALUES (?, ?, ?)",
                 (name, at_ns, msgspec.json.encode(event)),
@@ -123,7 +121,7 @@ class Registry:
 
     def events(self, name: str, after: int = 0) -> list[RecordedEvent]:
         """What a node reported, in order; only numbers above `after`."""
-        with self._transaction("DEFERRED") as connection:
+        with self._reading.transaction("DEFERRED") as connection:
             rows = connection.execute(
                 "SELECT id, at_ns, record FROM events WHERE name = ? AND id > ? ORDER BY id",
                 (name, after),
@@ -135,25 +133,36 @@ class Registry:
 
     def close(self) -> None:
         """Let go of the file."""
-        self._connection.close()
+        self._reading.connection.close()
+        self._writing.connection.close()
 
     def _owner(self, claim: str) -> Node | None:
-        with self._transaction("DEFERRED") as connection:
+        with self._reading.transaction("DEFERRED") as connection:
             row = connection.execute(
                 "SELECT record FROM nodes JOIN claims USING (name) WHERE claim = ?", (claim,)
             ).fetchone()
         return _decode(row[0]) if row else None
 
+
+class _Connection:
+    """A connection that one thread uses at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self.connection = sqlite3.connect(
+            path, timeout=BUSY_TIMEOUT_S, check_same_thread=False, isolation_level=None
+        )
+        self._lock = threading.Lock()
+
     @contextmanager
-    def _transaction(self, kind: str = "IMMEDIATE") -> Iterator[sqlite3.Connection]:
+    def transaction(self, kind: str) -> Iterator[sqlite3.Connection]:
         with self._lock:
-            self._connection.execute(f"BEGIN {kind}")
+            self.connection.execute(f"BEGIN {kind}")
             try:
-                yield self._connection
+                yield self.connection
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                self.connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
+            self.connection.execute("COMMIT")
 
 
 def _get(connection: sqlite3.Connection, name: str) -> Node:

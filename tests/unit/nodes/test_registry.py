@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+import time
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -112,6 +115,17 @@ def test_no_change_of_two_processes_is_lost(registry: Registry) -> None:
     workers = [subprocess.Popen(argv) for _ in range(2)]
     assert [worker.wait(60) for worker in workers] == [0, 0]
     assert registry.get("node20").generation == 100
+
+
+def test_reading_does_not_wait_for_somebody_who_writes(registry: Registry) -> None:
+    registry.add(node(20))
+    with closing(sqlite3.connect(registry.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("DELETE FROM nodes")
+        began = time.monotonic()
+        assert registry.by_mac("52:54:00:00:00:14") is not None
+        assert time.monotonic() - began < 1.0
+        other.execute("ROLLBACK")
 
 
 def test_what_is_no_registry_is_refused_and_kept(tmp_path: Path) -> None:
