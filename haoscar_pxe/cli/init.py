@@ -65,10 +65,13 @@ def propose(interface: str, address: str, *, in_checkout: bool) -> tuple[Config,
 
 
 def _serve(chosen: LocalInterface, address: str) -> tuple[ServeConfig, list[str]]:
+    serve = ServeConfig(
+        interface=chosen.name,
+        address=address or str(chosen.address or DEFAULT_ADDRESS),
+        router_advertisement=not chosen.has_ipv6,
+    )
     if address or chosen.address:
-        serve = ServeConfig(interface=chosen.name, address=address or str(chosen.address))
         return serve, []
-    serve = ServeConfig(interface=chosen.name, address=DEFAULT_ADDRESS)
     command = f"ip address add {DEFAULT_ADDRESS} dev {chosen.name}"
     return serve, [f"{chosen.name} has no IPv4 address; proposed {DEFAULT_ADDRESS}: {command}"]
 

@@ -16,29 +16,35 @@ NEVER_SERVE: Final = frozenset({"ifb", "dummy", "veth", "tun", "sit", "ipip", "w
 
 @dataclass(frozen=True, slots=True)
 class LocalInterface:
-    """An interface of this machine. address: its first IPv4 address, None if it has none."""
+    """An interface of this machine.
+
+    address: its first IPv4 address, None if it has none. has_ipv6: it has a global IPv6 address,
+    so the segment may well have a router for it.
+    """
 
     name: str
     address: IPv4Interface | None
     is_up: bool
     has_default_route: bool
     default_gateway: str = ""
+    has_ipv6: bool = False
 
 
 def local_interfaces(run: Run) -> list[LocalInterface]:
     """The interfaces that could serve, loopback left out."""
-    links = json.loads(run(["ip", "-json", "-4", "address", "show"]).text or "[]")
+    links = json.loads(run(["ip", "-json", "address", "show"]).text or "[]")
     names = json.loads(run(["ip", "-json", "-details", "link", "show"]).text or "[]")
     routes = json.loads(run(["ip", "-json", "route", "show", "default"]).text or "[]")
     gateways = {route["dev"]: str(route.get("gateway", "")) for route in routes if "dev" in route}
-    addresses = {link["ifname"]: _first(link.get("addr_info", [])) for link in links if link}
+    addresses = {link["ifname"]: link.get("addr_info", []) for link in links if link}
     return [
         LocalInterface(
             name=link["ifname"],
-            address=addresses.get(link["ifname"]),
+            address=_first(addresses.get(link["ifname"], [])),
             is_up="UP" in link.get("flags", []),
             has_default_route=link["ifname"] in gateways,
             default_gateway=gateways.get(link["ifname"], ""),
+            has_ipv6=_has_ipv6(addresses.get(link["ifname"], [])),
         )
         for link in names
         if _can_serve(link)
@@ -55,6 +61,10 @@ def _first(infos: list[dict[str, object]]) -> IPv4Interface | None:
         if info.get("family") == "inet":
             return IPv4Interface(f"{info['local']}/{info['prefixlen']}")
     return None
+
+
+def _has_ipv6(infos: list[dict[str, object]]) -> bool:
+    return any((info.get("family"), info.get("scope")) == ("inet6", "global") for info in infos)
 
 
 def choose(interfaces: list[LocalInterface], wanted: str = "") -> tuple[LocalInterface, str]:

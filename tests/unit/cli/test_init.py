@@ -54,6 +54,15 @@ def test_the_users_word_counts_more() -> None:
     assert chosen.default_gateway == "192.0.2.1"
 
 
+def test_a_segment_with_ipv6_is_left_to_its_own_router() -> None:
+    six = {"family": "inet6", "scope": "global", "local": "2001:db8::7", "prefixlen": 64}
+    link_local = {"family": "inet6", "scope": "link", "local": "fe80::7", "prefixlen": 64}
+    with_router = [{"ifname": "eno1", "addr_info": [six]}]
+    without = [{"ifname": "eno1", "addr_info": [link_local]}]
+    assert local_interfaces(ip_says(LINKS[:2], with_router, []))[0].has_ipv6
+    assert not local_interfaces(ip_says(LINKS[:2], without, []))[0].has_ipv6
+
+
 @pytest.mark.parametrize(("links", "wanted"), [(LINKS[:1], ""), (LINKS, "eth9")])
 def test_no_such_interface_is_an_error_that_names_the_others(links: object, wanted: str) -> None:
     with pytest.raises(ConfigError):
