@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from ipaddress import IPv4Address
 
 from haoscar_pxe.image.layout import DiskLayout, FileSystem, Swap, file_systems
@@ -9,27 +10,52 @@ from haoscar_pxe.image.layout import DiskLayout, FileSystem, Swap, file_systems
 WRITTEN = "# written by haoscar-pxe"
 
 
-def edit_hosts(text: str, old_host: str, names: tuple[str, ...], address: IPv4Address) -> str:
+def edit_hosts(
+    text: str,
+    old_host: str,
+    names: tuple[str, ...],
+    address: IPv4Address,
+    old_address: IPv4Address | None = None,
+) -> str:
     """hosts(5) in which this machine's names mean its own address.
 
-    old_host: the image's host name; it is taken off loopback lines, where distributions put it,
-    and stays where it names the primary's real address. names: full name first.
+    old_host: the image's host name; with or without a domain it is taken off loopback lines, where
+    distributions put it, and stays where it names the primary's real address. If it was on
+    loopback lines only, it means old_address from now on: what names the primary must reach it.
+    names: full name first.
 
     >>> edited = edit_hosts("127.0.1.1 head\\n", "head", ("two",), IPv4Address("10.0.0.2"))
     >>> [line.split()[:2] for line in edited.splitlines()]
     [['127.0.0.1', 'localhost'], ['10.0.0.2', 'two']]
     """
-    of_old = {old_host, old_host.partition(".")[0]}
+    of_old = _of_host(text, old_host)
     lines = [
         kept
         for line in text.splitlines()
         if (kept := _without(line, of_old, {*names}, str(address))) is not None
     ]
+    orphans = _orphans(lines, of_old - {*names})
+    if old_address and orphans:
+        lines.append("\t".join([str(old_address), *orphans, WRITTEN]))
     if not any(line.split()[:1] == ["127.0.0.1"] for line in lines):
         lines.insert(0, "127.0.0.1\tlocalhost")
     unique = dict.fromkeys(names)
     lines.append("\t".join([str(address), *unique, WRITTEN]))
     return "\n".join(lines) + "\n"
+
+
+def _of_host(text: str, host: str) -> set[str]:
+    """Every name in the text that is the host's: short, or with any domain."""
+    short = host.partition(".")[0]
+    spoken = (line.partition("#")[0].split()[1:] for line in text.splitlines())
+    found = {name for names in spoken for name in names if name.partition(".")[0] == short}
+    return {host, short, *found} - {"localhost", "localhost.localdomain", ""}
+
+
+def _orphans(lines: Sequence[str], names: set[str]) -> list[str]:
+    """The names that no line gives any more, longest first; none if one of them is still given."""
+    given = {name for line in lines for name in line.partition("#")[0].split()[1:]}
+    return [] if given & names else sorted(names, key=lambda name: (-len(name), name))
 
 
 def _without(line: str, old: set[str], new: set[str], address: str) -> str | None:
@@ -40,7 +66,7 @@ def _without(line: str, old: set[str], new: set[str], address: str) -> str | Non
         return line
     if at == address:
         return None
-    unwanted = new | old if at.startswith("127.") else new
+    unwanted = new | old if at.startswith("127.") or at == "::1" else new
     kept = [name for name in names if name not in unwanted]
     if kept == names:
         return line

@@ -51,7 +51,7 @@ def identity(
     style = style_of(files)
     named = _named_interfaces(node, files, style)
     changes = [
-        *_host_name(node, files, site),
+        *_host_name(node, files, style, site),
         *_machine_id(node, files),
         *_network(node, files, style, named, site),
         *_disks(files, layout, site),
@@ -66,13 +66,18 @@ def image_host_name(files: ImageFiles) -> str:
     return (files.read(b"etc/hostname") or b"").decode("ascii", "replace").strip()
 
 
-def _host_name(node: Node, files: ImageFiles, site: Site) -> list[IdentityChange]:
+def _host_name(
+    node: Node, files: ImageFiles, style: Style | None, site: Site
+) -> list[IdentityChange]:
     old = image_host_name(files)
     short, _, own_domain = node.name.partition(".")
     domain = own_domain or site.domain or old.partition(".")[2]
     full = f"{short}.{domain}" if domain else short
     hosts = (files.read(b"etc/hosts") or b"").decode("utf-8", "surrogateescape")
-    edited = edit_hosts(hosts, old, (full, short), IPv4Interface(node.interfaces[0].address).ip)
+    own = IPv4Interface(node.interfaces[0].address)
+    known = style.interfaces(files) if style else []
+    primary = next((each.address for each in known if each.address in own.network), None)
+    edited = edit_hosts(hosts, old, (full, short), own.ip, primary)
     return [
         IdentityChange(
             path=b"etc/hostname",

@@ -22,9 +22,27 @@ def test_the_primarys_name_is_taken_off_loopback_and_kept_at_its_address() -> No
     text = "127.0.0.1 localhost\n127.0.1.1 primary.example primary\n10.77.0.10 primary\n"
     edited = lines(edit_hosts(text, "primary", NAMES, ADDRESS))
     assert edited["127.0.0.1"] == ["localhost"]
-    assert edited["127.0.1.1"] == ["primary.example"]
+    assert "127.0.1.1" not in edited
     assert edited["10.77.0.10"] == ["primary"]
     assert edited["10.77.0.20"] == ["standby.example", "standby"]
+
+
+def test_a_primary_that_was_only_on_loopback_means_its_own_address() -> None:
+    text = "127.0.0.1 localhost\n127.0.1.1 primary.example primary\n::1 localhost primary\n"
+    primary = IPv4Address("10.77.0.10")
+    edited = lines(edit_hosts(text, "primary", NAMES, ADDRESS, primary))
+    assert edited["::1"] == ["localhost"]
+    assert edited["10.77.0.10"] == ["primary.example", "primary"]
+    again = edit_hosts(
+        edit_hosts(text, "primary", NAMES, ADDRESS, primary), "primary", NAMES, ADDRESS
+    )
+    assert lines(again) == edited
+
+
+def test_an_image_without_a_host_name_keeps_localhost() -> None:
+    for host in ("", "localhost"):
+        edited = lines(edit_hosts("127.0.0.1 localhost\n", host, NAMES, ADDRESS, ADDRESS))
+        assert edited["127.0.0.1"] == ["localhost"]
 
 
 def test_a_line_that_gave_only_the_own_name_is_gone() -> None:
