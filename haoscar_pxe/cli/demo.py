@@ -34,7 +34,7 @@ def demo(root: Path | None, work: Path, as_json: bool) -> None:
     that the standby booted from the network, installed itself, has no difference from the image
     beyond its declared identity, and answers under its own name and address.
     """
-    report = run_demo(work.absolute(), root, Storyteller(), watched)
+    report = run_demo(work, root, Storyteller(), watched)
     if as_json:
         print_json(report)
     else:

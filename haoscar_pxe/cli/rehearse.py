@@ -59,8 +59,7 @@ def rehearse(
         memory_mib=memory_mib,
         disk_bytes=disk_gib * GIB,
     )
-    with watched("comparing", quiet=as_json) as progress:
-        report = run_rehearsal(request, Storyteller(), progress)
+    report = run_rehearsal(request, Storyteller(), watched)
     if as_json:
         print_json(report)
     else:

@@ -54,12 +54,12 @@ def serve_options(config: ServeConfig) -> ServeOptions:
 
 def boot_answers(site: Site) -> BootAnswers:
     """What this site answers to machines that ask."""
-    state = Path(site.config.paths.state)
+    paths = site.config.paths
 
     def boot_files(image: str, generation: int) -> dict[str, Path]:
         files = site.generations.open(image, generation)
-        bundle = build_bundle(state / "bundle")
-        made = prepare(files.manifest, files, bundle, state / "boot", site.trusted)
+        bundle = build_bundle(paths.bundle_cache)
+        made = prepare(files.manifest, files, bundle, paths.boot_cache, site.trusted)
         return {"vmlinuz": made.kernel, "initramfs": made.initramfs}
 
     return BootAnswers(

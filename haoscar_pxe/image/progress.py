@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol, TypeAlias
 
 
 class Progress(Protocol):
@@ -25,3 +27,12 @@ class Silence:
 
     def advance(self, size_bytes: int, entries: int = 1) -> None:
         """Drop it."""
+
+
+Watched: TypeAlias = Callable[[str], AbstractContextManager[Progress]]
+"""Gives the Progress of one operation with that label, for as long as the operation lasts."""
+
+
+def unwatched(_label: str) -> AbstractContextManager[Progress]:
+    """The Watched of someone who does not want to know."""
+    return nullcontext(Silence())

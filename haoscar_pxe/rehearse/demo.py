@@ -10,8 +10,7 @@ Its work folder is an image server's in small; a second run reuses what the firs
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,7 +19,7 @@ from haoscar_pxe.capture.capture import CaptureOptions, capture
 from haoscar_pxe.capture.report import CaptureReport
 from haoscar_pxe.config import Config, Paths, ServeConfig
 from haoscar_pxe.errors import NodeError
-from haoscar_pxe.image.progress import Progress, Silence
+from haoscar_pxe.image.progress import Progress, Watched, unwatched
 from haoscar_pxe.image.repository import Repository
 from haoscar_pxe.image.signing import SigningKey
 from haoscar_pxe.nodes.declare import armed, interface, new_node
@@ -40,9 +39,6 @@ SERVER_ADDRESS: Final = "10.77.0.1/24"
 NODE_ADDRESS: Final = "10.77.0.20/24"
 NODE_MAC: Final = "52:54:00:77:00:20"
 
-Watched = Callable[[str], AbstractContextManager[Progress]]
-"""Gives the Progress of an operation with that label."""
-
 
 @dataclass(frozen=True, slots=True)
 class DemoReport:
@@ -61,26 +57,26 @@ class DemoReport:
 
 
 def run_demo(
-    work: Path, root: Path | None, narrator: Narrator, watched: Watched | None = None
+    work: Path, root: Path | None, narrator: Narrator, watched: Watched = unwatched
 ) -> DemoReport:
     """Run it in the folder `work`. root: capture this tree instead of making a head. Needs root.
 
     Raises what the rooms raise; a standby that is not what it must be is a report that is not ok.
     """
-    watch = watched or (lambda label: nullcontext(Silence()))
+    work = work.absolute()
     steps = Steps(narrator)
     with held(work, "the demo"):
         with steps.step("make a head" if root is None else f"take {root} for the head"):
             tree, probes = _head(work, narrator) if root is None else (root, ())
-        config = demo_config(work.absolute())
-        with steps.step("capture it"), watch("capture") as progress:
-            captured = _capture(config, tree, progress)
+        config = demo_config(work)
+        with steps.step("capture it"):
+            with watched("capture") as progress:
+                captured = _capture(config, tree, progress)
             narrator.detail(_describe(captured))
         with steps.step("register the standby"):
             node = _register(config)
             narrator.detail(f"{NODE}: {NODE_MAC} {NODE_ADDRESS}, to be a standby of {IMAGE}")
-        with watch("compare") as progress:
-            rehearsed = rehearse(Request(config, node, work, probes), narrator, progress)
+        rehearsed = rehearse(Request(config, node, work, probes), narrator, watched)
     manifest = captured.manifest
     return DemoReport(
         steps=tuple(steps.timed),

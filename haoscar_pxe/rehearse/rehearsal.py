@@ -24,7 +24,7 @@ from haoscar_pxe.command import Run, run
 from haoscar_pxe.config import Config
 from haoscar_pxe.errors import HaoscarError, RehearsalError
 from haoscar_pxe.image.layout import Firmware
-from haoscar_pxe.image.progress import Progress, Silence
+from haoscar_pxe.image.progress import Watched, unwatched
 from haoscar_pxe.nodes.node import Node, NodeState
 from haoscar_pxe.nodes.order import Step
 from haoscar_pxe.nodes.registry import Registry
@@ -66,9 +66,9 @@ class Request:
 
 
 def rehearse(
-    request: Request, narrator: Narrator, progress: Progress | None = None, run: Run = run
+    request: Request, narrator: Narrator, watched: Watched = unwatched, run: Run = run
 ) -> RehearsalReport:
-    """Run it to its end. progress: of the comparison.
+    """Run it to its end. watched: gives the Progress of the comparison.
 
     Raises RehearsalError when a stage cannot be reached, with the last words of the console, and
     what the rooms below raise. Nothing of it runs or is mounted any more when this returns.
@@ -76,7 +76,7 @@ def rehearse(
     _refuse_other_network(request)
     folder = request.work.absolute() / f"rehearsal-{request.node.name}"
     with held(folder, "a rehearsal"):
-        return Rehearsal(request, folder, narrator, progress or Silence(), run).run_all()
+        return Rehearsal(request, folder, narrator, watched, run).run_all()
 
 
 def _refuse_other_network(request: Request) -> None:
@@ -95,11 +95,11 @@ class Rehearsal:
     """One run, stage by stage; see `rehearse`."""
 
     def __init__(
-        self, request: Request, folder: Path, narrator: Narrator, progress: Progress, run: Run
+        self, request: Request, folder: Path, narrator: Narrator, watched: Watched, run: Run
     ) -> None:
         self._request = request
         self._folder = folder
-        self._progress = progress
+        self._watched = watched
         self._run = run
         self._steps = Steps(narrator)
         self._site = request.site
@@ -181,7 +181,8 @@ class Rehearsal:
         )
 
     def _compare(self, opened: OpenGeneration, machine: Machine) -> tuple[str, ...]:
-        return compare_disk(machine.disk, opened, self._folder / "mnt", self._progress, self._run)
+        with self._watched("compare") as progress:
+            return compare_disk(machine.disk, opened, self._folder / "mnt", progress, self._run)
 
     def _probe(
         self, opened: OpenGeneration, net: Network, machine: Machine
