@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import click
 import msgspec
@@ -12,7 +13,7 @@ from haoscar_pxe.cli.output import json_option, print_json
 from haoscar_pxe.cli.progress import watched
 from haoscar_pxe.cli.site import Site, pass_site
 from haoscar_pxe.errors import RehearsalError
-from haoscar_pxe.rehearse.machine import GIB
+from haoscar_pxe.rehearse.hardware import GIB, DiskBus, Nic
 from haoscar_pxe.rehearse.probe import Page, Probe
 from haoscar_pxe.rehearse.rehearsal import Request
 from haoscar_pxe.rehearse.rehearsal import rehearse as run_rehearsal
@@ -24,6 +25,21 @@ from haoscar_pxe.rehearse.report import summary
 @click.option("--generation", type=int, help="Default: the node's, else the newest.")
 @click.option("--page", help="Text that the standby's web page must contain.")
 @click.option("--memory", "memory_mib", default=1536, show_default=True, help="MiB of memory.")
+@click.option("--processors", default=2, show_default=True, help="How many processors.")
+@click.option(
+    "--nic",
+    type=click.Choice(get_args(Nic)),
+    default="virtio",
+    show_default=True,
+    help="Its network cards.",
+)
+@click.option(
+    "--disk-bus",
+    type=click.Choice(get_args(DiskBus)),
+    default="virtio",
+    show_default=True,
+    help="What its disk hangs on.",
+)
 @click.option("--disk", "disk_gib", default=0, help="GiB of its disk. Default: as on the head.")
 @click.option(
     "--work", type=click.Path(file_okay=False, path_type=Path), help="Where logs and disk lie."
@@ -36,6 +52,9 @@ def rehearse(
     generation: int | None,
     page: str | None,
     memory_mib: int,
+    processors: int,
+    nic: Nic,
+    disk_bus: DiskBus,
     disk_gib: int,
     work: Path | None,
     as_json: bool,
@@ -57,6 +76,9 @@ def rehearse(
         work=(work or Path(site.config.paths.state) / "rehearsals").absolute(),
         probes=probes,
         memory_mib=memory_mib,
+        processors=processors,
+        nic=nic,
+        disk_bus=disk_bus,
         disk_bytes=disk_gib * GIB,
     )
     report = run_rehearsal(request, Storyteller(), watched)

@@ -5,8 +5,6 @@ A machine has a folder of its own:
     disk.raw      sparse; what the machine installs itself on
     console.log   everything the serial line said, over all its boots
     qemu.log      what QEMU itself said
-
-Its first network card sits at PCI slot 3, so that systemd names it ens3 in every machine.
 """
 
 from __future__ import annotations
@@ -16,42 +14,18 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from haoscar_pxe import command
 from haoscar_pxe.errors import RehearsalError
-from haoscar_pxe.image.layout import Firmware
 from haoscar_pxe.rehearse.accelerator import QEMU
+from haoscar_pxe.rehearse.hardware import RANDOM_SLOT, Hardware, card, disk, firmware
 from haoscar_pxe.rehearse.network import Network
 from haoscar_pxe.rehearse.qmp import Monitor
 
-FIRST_CARD_SLOT: Final = 3
-DISK_SLOT: Final = "0x4"
-RANDOM_SLOT: Final = "0x5"
-MORE_CARDS_SLOT: Final = 6
-DISK_SERIAL: Final = "rehearsal"
-MIB: Final = 1024 * 1024
-GIB: Final = 1024 * MIB
 LOOK_EVERY_S: Final = 0.2
 STARTS_WITHIN_S: Final = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Hardware:
-    """What the machine is made of.
-
-    macs: one for each network card, lower case with colons; it network-boots from the first.
-    accelerator: QEMU's -accel.
-    """
-
-    macs: tuple[str, ...]
-    accelerator: str
-    disk_bytes: int = 4 * GIB
-    memory_mib: int = 1536
-    processors: int = 2
-    firmware: Firmware = "bios"
 
 
 class Machine:
@@ -120,12 +94,12 @@ class Machine:
             *("-chardev", f"file,id=line,path={_value(self.console_log)},append=on"),
             *("-serial", "chardev:line"),
             *("-qmp", f"unix:{_value(self._qmp)},server=on,wait=off"),
-            *_firmware(hardware.firmware),
-            *(word for i, tap in enumerate(self._taps) for word in _card(i, tap, hardware.macs[i])),
+            *firmware(hardware.firmware),
+            *(word for i, tap in enumerate(self._taps) for word in self._card(i, tap)),
             # What the guest flushes may stay in this machine's memory: a rehearsal's disk need
             # not outlive a power cut here.
             *("-drive", f"file={_value(self.disk)},format=raw,if=none,id=disk0,cache=unsafe"),
-            *("-device", f"virtio-blk-pci,drive=disk0,serial={DISK_SERIAL},addr={DISK_SLOT}"),
+            *disk("disk0", hardware.disk_bus),
             *(["-no-reboot"] if stop_at_reset else []),
         ]
 
@@ -164,6 +138,9 @@ class Machine:
         process.wait()
         self._qmp.unlink(missing_ok=True)
 
+    def _card(self, number: int, tap: str) -> list[str]:
+        return card(number, tap, self.hardware.macs[number], self.hardware.nic)
+
     def _make_blank_disk(self) -> None:
         self.disk.unlink(missing_ok=True)
         with self.disk.open("wb") as file:
@@ -173,23 +150,3 @@ class Machine:
 def _value(path: Path) -> str:
     """A path within a comma-separated option of QEMU, where a comma is written twice."""
     return str(path).replace(",", ",,")
-
-
-def _card(number: int, tap: str, mac: str) -> list[str]:
-    """A network card; only the first has a boot ROM."""
-    device = f"virtio-net-pci,netdev=net{number},mac={mac}"
-    if number == 0:
-        device += f",addr={FIRST_CARD_SLOT:#x}"
-    else:
-        device += f",addr={MORE_CARDS_SLOT + number - 1:#x},romfile="
-    netdev = f"tap,id=net{number},ifname={tap},script=no,downscript=no"
-    return ["-netdev", netdev, "-device", device]
-
-
-def _firmware(firmware: Firmware) -> list[str]:
-    if firmware == "bios":
-        # SeaBIOS; the card's option ROM is iPXE. Network first, then disk, as heads are set up.
-        return ["-machine", "pc", "-boot", "order=nc"]
-    raise RehearsalError(
-        "a rehearsal has no UEFI machine yet", hint="rehearse a head that boots by BIOS"
-    )

@@ -32,7 +32,8 @@ from haoscar_pxe.rehearse.accelerator import accelerator
 from haoscar_pxe.rehearse.comparison import compare_disk
 from haoscar_pxe.rehearse.expectations import expected_probes
 from haoscar_pxe.rehearse.generation import OpenGeneration, open_generation
-from haoscar_pxe.rehearse.machine import GIB, Hardware, Machine
+from haoscar_pxe.rehearse.hardware import GIB, DiskBus, Hardware, Nic
+from haoscar_pxe.rehearse.machine import Machine
 from haoscar_pxe.rehearse.network import Network, clean_leftovers, network
 from haoscar_pxe.rehearse.probe import Page, Probe, ProbeResult, run_probe
 from haoscar_pxe.rehearse.report import RehearsalReport
@@ -63,6 +64,8 @@ class Request:
     memory_mib: int = 1536
     processors: int = 2
     disk_bytes: int = 0
+    nic: Nic = "virtio"
+    disk_bus: DiskBus = "virtio"
 
 
 def rehearse(
@@ -166,11 +169,10 @@ class Rehearsal:
             memory_mib=request.memory_mib,
             processors=request.processors,
             firmware=request.firmware,
+            nic=request.nic,
+            disk_bus=request.disk_bus,
         )
-        self._steps.narrator.detail(
-            f"{hardware.processors} processors ({hardware.accelerator}), {hardware.memory_mib} "
-            f"MiB of memory, a blank disk of {hardware.disk_bytes / GIB:.1f} GiB"
-        )
+        self._steps.narrator.detail(hardware.describe())
         return Machine(self._folder, net, hardware)
 
     def _wait_for_reset(self, machine: Machine) -> None:

@@ -27,7 +27,8 @@ from haoscar_pxe.rehearse.awkward import ANCIENT_NS, LARGE_BYTES, MIB, ODD_NS, S
 from haoscar_pxe.rehearse.comparison import compare_disk
 from haoscar_pxe.rehearse.demo import NODE, DemoReport, demo_config, run_demo
 from haoscar_pxe.rehearse.generation import OpenGeneration, open_generation
-from haoscar_pxe.rehearse.machine import Hardware, Machine
+from haoscar_pxe.rehearse.hardware import Hardware
+from haoscar_pxe.rehearse.machine import Machine
 from haoscar_pxe.rehearse.network import network
 from haoscar_pxe.rehearse.server import Server, rehearsal_config
 from haoscar_pxe.rehearse.steps import Quiet

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from haoscar_pxe.command import run
-from haoscar_pxe.rehearse.machine import Hardware, Machine
+from haoscar_pxe.rehearse.hardware import Hardware
+from haoscar_pxe.rehearse.machine import Machine
 from haoscar_pxe.rehearse.network import BRIDGE, Network, clean_leftovers, network
 from haoscar_pxe.rehearse.probe import Page, Ping, Probe, ProbeResult, Ssh, run_probe
 from tests.needed import need

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from haoscar_pxe.errors import RehearsalError
-from haoscar_pxe.rehearse.machine import MIB, Hardware, Machine
+from haoscar_pxe.rehearse.hardware import MIB, Hardware
+from haoscar_pxe.rehearse.machine import Machine
 from haoscar_pxe.rehearse.network import Network
 from tests.unit.rehearse.recorded import RecordedRun
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from haoscar_pxe.rehearse.machine import Hardware, Machine
+from haoscar_pxe.rehearse.hardware import Hardware
+from haoscar_pxe.rehearse.machine import Machine
 from haoscar_pxe.rehearse.network import Network
 from haoscar_pxe.rehearse.probe import Arp, Login, Page, Probe, ProbeResult, describe, run_probe
 from tests.unit.rehearse.recorded import RecordedRun
