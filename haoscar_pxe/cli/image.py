@@ -1,28 +1,39 @@
-"""`haoscar-pxe image`: what lies in the repository."""
+"""`haoscar-pxe image`: what lies in the repository. One file for each command but list and show."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import click
 import msgspec
 
-from haoscar_pxe.cli.output import json_option, moment, path_text, print_json, print_table, size
-from haoscar_pxe.cli.progress import watched
+from haoscar_pxe.cli.generation_argument import generation_argument, manifest_of
+from haoscar_pxe.cli.image_diff import diff
+from haoscar_pxe.cli.image_files import cat, files
+from haoscar_pxe.cli.image_restore import restore
+from haoscar_pxe.cli.image_verify import verify
+from haoscar_pxe.cli.output import (
+    json_option,
+    manifest_summary,
+    moment,
+    path_text,
+    print_json,
+    print_table,
+    size,
+)
 from haoscar_pxe.cli.site import Site, pass_site
-from haoscar_pxe.errors import IntegrityError
+from haoscar_pxe.image.generation_name import GenerationName
 from haoscar_pxe.image.layout import Content, DiskLayout, FileSystem, Swap
-from haoscar_pxe.image.manifest import Manifest
-from haoscar_pxe.image.reader import ChunkReader, entries
-from haoscar_pxe.image.restore import restore as restore_entries
-from haoscar_pxe.image.verify import verify_generation, verify_repository
-
-generation_option = click.option("--generation", type=int, help="Default: the newest.")
 
 
 @click.group()
 def image() -> None:
-    """Images and their generations: list, show, verify, restore."""
+    """Images and their generations: look at them, compare, get them back, prune.
+
+    IMAGE alone is its newest generation, IMAGE@3 the third.
+    """
+
+
+for command in (verify, diff, files, cat, restore):
+    image.add_command(command)
 
 
 @image.command("list")
@@ -36,7 +47,7 @@ def list_images(site: Site, as_json: bool) -> None:
         for number in site.repository.generations(name)
     ]
     if as_json:
-        print_json([_summary(each) for each in manifests])
+        print_json([manifest_summary(each) for each in manifests])
         return
     rows = [
         [
@@ -54,15 +65,14 @@ def list_images(site: Site, as_json: bool) -> None:
 
 
 @image.command()
-@click.argument("name")
-@generation_option
+@generation_argument
 @json_option
 @pass_site
-def show(site: Site, name: str, generation: int | None, as_json: bool) -> None:
-    """All about one generation of image NAME: its record and its disk layout."""
-    manifest = site.repository.manifest(name, generation, site.trusted)
+def show(site: Site, named: GenerationName, as_json: bool) -> None:
+    """All about one generation: its record and its disk layout."""
+    manifest = manifest_of(site, named)
     if as_json:
-        print_json({**_summary(manifest), "layout": msgspec.to_builtins(manifest.layout)})
+        print_json({**manifest_summary(manifest), "layout": msgspec.to_builtins(manifest.layout)})
         return
     rows = [
         ["captured", f"{moment(manifest.created_ns)} from {manifest.host_name or 'a tree'}"],
@@ -78,64 +88,6 @@ def show(site: Site, name: str, generation: int | None, as_json: bool) -> None:
         click.echo(line)
     for path in manifest.unstable:
         click.echo(f"changed while it was read, kept as last seen: {path_text(path)}")
-
-
-@image.command()
-@click.argument("name", required=False)
-@generation_option
-@json_option
-@pass_site
-def verify(site: Site, name: str | None, generation: int | None, as_json: bool) -> None:
-    """Read every byte back and check it: of the repository, or of one generation of image NAME."""
-    with watched("verifying") as progress:
-        if name is None:
-            report = verify_repository(site.repository, site.trusted, progress)
-        else:
-            report = verify_generation(site.repository, name, generation, site.trusted, progress)
-    if as_json:
-        print_json(report)
-    else:
-        for problem in report.problems:
-            click.echo(f"damaged  {problem}")
-    if report.problems:
-        raise IntegrityError(
-            f"{len(report.problems)} problem(s) in {site.repository.path}",
-            hint="generations that are not named are whole; a new capture stores the rest again",
-        )
-    if not as_json:
-        click.echo(
-            f"whole: {report.generations} generation(s), {report.chunks} chunks in {report.packs} "
-            f"packs, {size(report.read_bytes)} read"
-        )
-
-
-@image.command()
-@click.argument("name")
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-@generation_option
-@json_option
-@pass_site
-def restore(site: Site, name: str, folder: Path, generation: int | None, as_json: bool) -> None:
-    """Lay a generation of image NAME down in the empty FOLDER, as the installer does on a disk.
-
-    Owners, device nodes and capabilities need root.
-    """
-    manifest = site.repository.manifest(name, generation, site.trusted)
-    chunks = ChunkReader(site.repository.store)
-    with watched("restoring", quiet=as_json) as progress:
-        progress.expect(manifest.stored_bytes)
-        restore_entries(entries(manifest, chunks), chunks, folder, progress)
-    if as_json:
-        print_json({**_summary(manifest), "folder": str(folder)})
-    else:
-        click.echo(
-            f"{manifest.entry_count} entries of {name} generation {manifest.generation} in {folder}"
-        )
-
-
-def _summary(manifest: Manifest) -> dict[str, object]:
-    fields = msgspec.structs.asdict(manifest)
-    return {key: value for key, value in fields.items() if key not in ("pages", "layout")}
 
 
 def _boot_words(layout: DiskLayout) -> str:

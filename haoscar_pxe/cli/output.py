@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 import click
 import msgspec
 from rich.console import Console
 from rich.table import Table
+
+from haoscar_pxe.image.manifest import Manifest
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
@@ -21,6 +23,21 @@ def print_json(value: object) -> None:
     """One JSON document on standard output; bytes are text, undecodable ones escaped."""
     encoded = msgspec.json.encode(msgspec.to_builtins(_printable(value)))
     click.echo(msgspec.json.format(encoded, indent=2).decode())
+
+
+def print_json_array(values: Iterable[object]) -> None:
+    """One JSON array on standard output, printed as the values come: there may be millions."""
+    before = "[\n"
+    for value in values:
+        click.echo(before + msgspec.json.encode(_printable(value)).decode(), nl=False)
+        before = ",\n"
+    click.echo("\n]" if before != "[\n" else "[]")
+
+
+def manifest_summary(manifest: Manifest) -> dict[str, object]:
+    """A generation's record for programs, without its pages and its disk layout."""
+    fields = msgspec.structs.asdict(manifest)
+    return {key: value for key, value in fields.items() if key not in ("pages", "layout")}
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

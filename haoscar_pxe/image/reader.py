@@ -26,7 +26,7 @@ from haoscar_pxe.image.entry import (
 )
 from haoscar_pxe.image.manifest import Manifest, PageRef
 from haoscar_pxe.image.page import decode_page
-from haoscar_pxe.image.store import PackStore
+from haoscar_pxe.image.store import PackGoneError, PackStore
 from haoscar_pxe.image.tree import MalformedTreeError, TreeChecker, check_values
 
 WINDOW_BYTES: Final = 4 << 20
@@ -61,7 +61,7 @@ class ChunkReader:
     ) -> None:
         """pack_ids: look only into these (None: all of the store). Raises StorageError."""
         self.store = store
-        self._index = ChunkIndex.of(store, store.pack_ids() if pack_ids is None else pack_ids)
+        self._load(store.pack_ids() if pack_ids is None else pack_ids)
         self._decompressor = Decompressor()
         self._windows: OrderedDict[tuple[str, int], bytes] = OrderedDict()
         self._windows_kept = max(2, memory_bytes // WINDOW_BYTES)
@@ -74,8 +74,34 @@ class ChunkReader:
         """The pack that the chunk is read from. Raises ChunkMissingError."""
         return self._find(chunk_id).pack.pack_id
 
+    def renew(self) -> bool:
+        """Read the indexes of all packs anew if some that were known are gone; whether so.
+
+        Prune moves chunks into other packs, and a reader may be older than that.
+        """
+        there = self.store.pack_ids()
+        if self._pack_ids <= set(there):
+            return False
+        self._load(there)
+        return True
+
     def chunk(self, chunk_id: bytes) -> bytes:
         """The chunk's bytes, verified. Raises ChunkMissingError, IntegrityError, StorageError."""
+        while True:
+            try:
+                return self._read(chunk_id)
+            except PackGoneError:
+                if not self.renew():
+                    raise
+
+    def _load(self, pack_ids: Sequence[str]) -> None:
+        """Read the indexes of these packs; of all, if some of these go away meanwhile."""
+        self._pack_ids = frozenset(pack_ids)
+        self._index = ChunkIndex.of(self.store, pack_ids)
+        if any(isinstance(error, PackGoneError) for error in self._index.left_out):
+            self.renew()
+
+    def _read(self, chunk_id: bytes) -> bytes:
         found = self._find(chunk_id)
         at = found.location
         data = self._decompressor.restore(at.encoding, self._stored(found), at.raw_bytes)
@@ -214,6 +240,7 @@ def extents(entry: File, chunks: ChunkReader) -> Iterator[tuple[int, bytes]]:
 
 def packs_of(manifest: Manifest, chunks: ChunkReader) -> list[str]:
     """Ids of the packs that hold all the generation needs, ascending. Reads every page."""
+    chunks.renew()
     needed = {chunks.pack_of(ref.chunk_id) for ref in manifest.pages}
     for entry in entries(manifest, chunks):
         if isinstance(entry, File):

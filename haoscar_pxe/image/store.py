@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Protocol
 
-from haoscar_pxe.errors import IntegrityError, StorageError
+from haoscar_pxe.errors import IntegrityError, RepositoryError, StorageError
 from haoscar_pxe.image.durable import storage_errors
 from haoscar_pxe.image.pack import (
     FOOTER,
+    HEADER,
     MAX_PACK_BYTES,
+    Kind,
     PackIndex,
+    decode_header,
     decode_tail,
     index_size,
 )
@@ -28,6 +33,10 @@ _PACK_ID = re.compile(r"[0-9a-f]{64}")
 
 class StoreUnreachableError(StorageError):
     """The store as a whole does not answer, or not to us; no single pack is to blame."""
+
+
+class PackGoneError(StorageError):
+    """The pack is not there (any more): prune may have put what it held into another one."""
 
 
 class PackStore(Protocol):
@@ -64,6 +73,23 @@ def read_index(store: PackStore, pack_id: str) -> PackIndex:
     return decode_tail(tail[len(tail) - wanted :], pack_id, size)
 
 
+def packs_of_kind(store: PackStore, kind: Kind) -> list[str]:
+    """Ids of the packs that hold this kind of chunks, ascending, by their first bytes alone.
+
+    A pack whose beginning is damaged is among them: its index may be whole. Raises StorageError.
+    """
+    return [pack_id for pack_id in store.pack_ids() if _may_be(store, pack_id, kind)]
+
+
+def _may_be(store: PackStore, pack_id: str, kind: Kind) -> bool:
+    try:
+        return decode_header(store.read(pack_id, 0, HEADER.size), pack_id) is kind
+    except StoreUnreachableError:
+        raise
+    except RepositoryError:
+        return True
+
+
 class FolderStore:
     """Packs in a folder of this machine."""
 
@@ -92,18 +118,29 @@ class FolderStore:
         return sorted(filter(is_pack_id, names))
 
     def size(self, pack_id: str) -> int:
-        """Bytes of the pack's file."""
+        """Bytes of the pack's file. Raises PackGoneError if it is not there."""
         path = self.pack_path(pack_id)
-        with storage_errors("read the pack", path):
+        with _reading(path):
             return path.stat().st_size
 
     def read(self, pack_id: str, offset_bytes: int, size_bytes: int) -> bytes:
-        """Exactly size_bytes bytes from offset_bytes on."""
+        """Exactly size_bytes bytes from offset_bytes on. Raises PackGoneError as `size`."""
         path = self.pack_path(pack_id)
-        with storage_errors("read the pack", path), path.open("rb", buffering=0) as file:
+        with _reading(path), path.open("rb", buffering=0) as file:
             data = os.pread(file.fileno(), size_bytes, offset_bytes)
         if len(data) != size_bytes:
             raise StorageError(
                 f"{path} ends after {len(data)} of {size_bytes} bytes from {offset_bytes}"
             )
         return data
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        with storage_errors("read the pack", path):
+            yield
+    except StorageError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise PackGoneError(str(error), hint="run 'haoscar-pxe image verify'") from error
+        raise

@@ -1,0 +1,108 @@
+"""`haoscar-pxe image verify`: the repository read back, or a tree compared with a generation."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import click
+
+from haoscar_pxe.cli.capture import excluded
+from haoscar_pxe.cli.generation_argument import METAVAR, generation_of, manifest_of, title
+from haoscar_pxe.cli.output import json_option, path_text, print_json, size
+from haoscar_pxe.cli.progress import watched
+from haoscar_pxe.cli.site import Site, pass_site
+from haoscar_pxe.cli.tree_scope import left_out_paths, tree_scope
+from haoscar_pxe.errors import ComparisonError, IntegrityError
+from haoscar_pxe.image.compare import Difference, compare
+from haoscar_pxe.image.generation_name import GenerationName
+from haoscar_pxe.image.page_entries import page_reader
+from haoscar_pxe.image.reader import entries
+from haoscar_pxe.image.verify import verify_generation, verify_repository
+
+log = logging.getLogger(__name__)
+
+
+@click.command()
+@click.argument("named", metavar=f"[{METAVAR}]", callback=generation_of, required=False)
+@click.option(
+    "--tree",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Compare this tree ('/' is the running machine) with the generation instead.",
+)
+@json_option
+@pass_site
+def verify(site: Site, named: GenerationName | None, tree: Path | None, as_json: bool) -> None:
+    """Read every byte back and check it: of the repository, or of one generation.
+
+    With --tree it says what a reinstall would change on a machine: every difference between the
+    tree and the generation, less what a capture leaves out. Any difference is exit status 32.
+    """
+    if tree is None:
+        _verify_stored(site, named, as_json)
+    elif named is None:
+        raise click.UsageError(f"--tree needs a generation to compare with: {METAVAR}")
+    else:
+        _verify_tree(site, named, tree, as_json)
+
+
+def _verify_stored(site: Site, named: GenerationName | None, as_json: bool) -> None:
+    with watched("verifying", quiet=as_json) as progress:
+        if named is None:
+            report = verify_repository(site.repository, site.trusted, progress)
+        else:
+            report = verify_generation(
+                site.repository, named.image, named.generation, site.trusted, progress
+            )
+    if as_json:
+        print_json(report)
+    else:
+        for problem in report.problems:
+            click.echo(f"damaged  {problem}")
+    if report.problems:
+        raise IntegrityError(
+            f"{len(report.problems)} problem(s) in {site.repository.path}",
+            hint="generations that are not named are whole; a new capture stores the rest again",
+        )
+    if not as_json:
+        click.echo(
+            f"whole: {report.generations} generation(s), {report.chunks} chunks in {report.packs} "
+            f"packs, {size(report.read_bytes)} read"
+        )
+
+
+def _verify_tree(site: Site, named: GenerationName, tree: Path, as_json: bool) -> None:
+    manifest = manifest_of(site, named)
+    never = dict.fromkeys(excluded(site.config), "excluded by the configuration")
+    never[os.fsencode(site.repository.path.absolute())] = "the repository itself"
+    scope = tree_scope(tree, never)
+    for each in scope.left_out():
+        log.debug("left out %s: %s", path_text(each.path), each.reason)
+    chunks = page_reader(site.repository.store)
+    with watched(f"comparing {tree}", quiet=as_json) as progress:
+        progress.expect(manifest.stored_bytes)
+        found = compare(entries(manifest, chunks), tree, progress, ignored=left_out_paths(scope))
+    if as_json:
+        print_json({"generation": title(manifest), "tree": str(tree), "differences": found})
+    else:
+        for difference in found:
+            click.echo(difference_line(difference))
+    if found:
+        raise ComparisonError(
+            f"{len(found)} difference(s) between {tree} and {title(manifest)}",
+            hint=f"'haoscar-pxe capture {manifest.image}' keeps the machine as it is now",
+        )
+    if not as_json:
+        click.echo(f"{tree} is {title(manifest)}: {manifest.entry_count} entries, none differs")
+
+
+def difference_line(each: Difference) -> str:
+    """One difference for people, seen from the generation that a reinstall would lay down."""
+    match each.aspect:
+        case "missing":
+            return f"- {path_text(each.path)}  missing: {each.expected.lower()}"
+        case "extra":
+            return f"+ {path_text(each.path)}  not in the generation: {each.found.lower()}"
+        case _:
+            return f"~ {path_text(each.path)}  {each.aspect}: {each.expected} became {each.found}"

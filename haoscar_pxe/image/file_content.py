@@ -1,0 +1,95 @@
+"""The bytes of one file of a generation: as a stream, or compared with those of another.
+
+Both hold one chunk at a time, however large the file is; a hole costs nothing until somebody asks
+for its zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Final
+
+from haoscar_pxe.image.entry import Extent, File
+from haoscar_pxe.image.reader import ChunkReader, extents
+
+ZERO_BYTES: Final = 1 << 20
+_zeros = bytes(ZERO_BYTES)
+
+
+def stream(entry: File, chunks: ChunkReader) -> Iterator[bytes]:
+    """The file from its first byte to its last, in pieces; holes as zeros.
+
+    Raises IntegrityError, StorageError before anything that is not true is given.
+    """
+    end = 0
+    for offset, data in extents(entry, chunks):
+        yield from _hole(offset - end)
+        yield data
+        end = offset + len(data)
+    yield from _hole(entry.size_bytes - end)
+
+
+def is_same_content(one: File, other: File, chunks: ChunkReader) -> bool:
+    """Whether both files have the same bytes, wherever their holes are and they were cut.
+
+    Chunks are read only where both do not name the same one, and only up to the first byte that
+    differs. Raises IntegrityError, StorageError.
+    """
+    if one.size_bytes != other.size_bytes:
+        return False
+    if one.extents == other.extents:
+        return True
+    sides = (_Side(one.extents, chunks), _Side(other.extents, chunks))
+    edges = {0, one.size_bytes}
+    for extent in (*one.extents, *other.extents):
+        edges |= {extent.offset_bytes, extent.offset_bytes + extent.size_bytes}
+    return all(_is_same_span(sides, start, end) for start, end in pairwise(sorted(edges)))
+
+
+class _Side:
+    """One of two files that are read side by side, from its start to its end."""
+
+    def __init__(self, extents: Sequence[Extent], chunks: ChunkReader) -> None:
+        self._waiting = list(reversed(extents))
+        self._chunks = chunks
+        self._held: tuple[bytes, bytes] = (b"", b"")
+
+    def place(self, start: int) -> tuple[bytes, int] | None:
+        """The chunk in which `start` lies and how far into it; None in a hole.
+
+        start never goes back.
+        """
+        while self._waiting and _end(self._waiting[-1]) <= start:
+            self._waiting.pop()
+        if not self._waiting or self._waiting[-1].offset_bytes > start:
+            return None
+        return self._waiting[-1].chunk_id, start - self._waiting[-1].offset_bytes
+
+    def read(self, place: tuple[bytes, int] | None, size_bytes: int) -> bytes | memoryview:
+        """The bytes at a place; size_bytes do not go beyond its chunk."""
+        if place is None:
+            return bytes(size_bytes)
+        chunk_id, offset = place
+        if self._held[0] != chunk_id:
+            self._held = (chunk_id, self._chunks.chunk(chunk_id))
+        return memoryview(self._held[1])[offset : offset + size_bytes]
+
+
+def _is_same_span(sides: tuple[_Side, _Side], start: int, end: int) -> bool:
+    """Whether bytes start to end, which lie in at most one chunk on each side, are the same."""
+    one, other = (side.place(start) for side in sides)
+    if one == other:
+        return True
+    # At least one side is a chunk, so the span is no longer than a chunk can be.
+    return sides[0].read(one, end - start) == sides[1].read(other, end - start)
+
+
+def _end(extent: Extent) -> int:
+    return extent.offset_bytes + extent.size_bytes
+
+
+def _hole(size_bytes: int) -> Iterator[bytes]:
+    while size_bytes > 0:
+        yield _zeros[:size_bytes]
+        size_bytes -= ZERO_BYTES
