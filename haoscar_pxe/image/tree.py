@@ -32,7 +32,7 @@ MAX_ID: Final = 2**32 - 2  # 2^32 - 1 means "leave as it is" to chown(2)
 MAX_MAJOR: Final = 2**12 - 1  # linux/kdev_t.h
 MAX_MINOR: Final = 2**20 - 1
 MTIME_NS: Final = range(-(2**63), 2**64)
-"""What MessagePack holds: the years 1677 to 2554. ext4 ends in 2446, 64 bits with a sign in 2262."""
+"""What MessagePack holds, the years 1677 to 2554; ext4 ends in 2446."""
 
 
 class MalformedTreeError(IntegrityError):
