@@ -6,13 +6,16 @@ Nothing is visible before `publish`; until then the packs are complete, synced f
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from blake3 import blake3
 
-from haoscar_pxe.image.compression import Compressor, Encoding
+from haoscar_pxe.image.compressing import Compressed, Compressing
+from haoscar_pxe.image.compression import Encoding
 from haoscar_pxe.image.durable import storage_errors, sync_folder
 from haoscar_pxe.image.pack import (
     HEADER,
@@ -26,35 +29,43 @@ from haoscar_pxe.image.pack import (
 from haoscar_pxe.image.store import FolderStore
 
 BUFFER_BYTES: Final = 1 << 20
+SYNCS_WAITING: Final = 2
+"""So many packs may be written and not durable yet: what a full disk is noticed late by."""
 
 
 class PackWriter:
-    """Appends chunks; begins a new pack whenever one is full. packed_bytes: of complete packs."""
+    """Appends chunks; begins a new pack whenever one is full. packed_bytes: of complete packs.
 
-    def __init__(self, folder: Path, kind: Kind) -> None:
+    Compressing and syncing go on beside the caller, so an error may come up with a later chunk,
+    or with `close`; the packs are worth nothing then. An fsync is never tried again.
+    """
+
+    def __init__(self, folder: Path, kind: Kind, threads: int = 0) -> None:
+        """threads: how many may compress beside the caller's own."""
         self._folder = folder
         self._kind = kind
-        self._compressor = Compressor()
+        self._compressing = Compressing(threads)
+        self._syncing = ThreadPoolExecutor(1, "sync")
+        self._synced: list[Future[None]] = []
         self._open: _OpenPack | None = None
         self._complete: list[str] = []
         self.packed_bytes = 0
 
     def add(self, chunk_id: bytes, data: bytes | memoryview) -> None:
         """Append a chunk that no pack has yet. Raises StorageError."""
-        encoding, stored = self._compressor.store(data)
-        if self._open is None:
-            self._open = _OpenPack(self._folder / f"{self._kind.name.lower()}.pack", self._kind)
-        self._open.append(chunk_id, stored, len(data), encoding)
-        if self._open.is_full:
-            self._finish(self._open)
+        self._append(self._compressing.put(chunk_id, bytes(data)))
 
     def close(self) -> None:
-        """Finish the last pack. Raises StorageError."""
+        """Finish the last pack, and wait until all of them are durable. Raises StorageError."""
+        self._append(self._compressing.rest())
         if self._open is not None:
             self._finish(self._open)
+        self._wait_for_syncs(0)
 
     def abandon(self) -> None:
         """Let go of the file that is open; the folder is its owner's to remove."""
+        self._compressing.stop()
+        self._syncing.shutdown(cancel_futures=True)
         if self._open is not None:
             with suppress(OSError):  # what it still buffers is not wanted, a full disk expected
                 self._open.file.close()
@@ -72,13 +83,28 @@ class PackWriter:
             for folder in (*sorted(folders), store.path):
                 sync_folder(folder)
 
+    def _append(self, chunks: Iterable[Compressed]) -> None:
+        for chunk in chunks:
+            if self._open is None:
+                name = f"{self._kind.name.lower()}-{len(self._complete)}.pack"
+                self._open = _OpenPack(self._folder / name, self._kind)
+            self._open.append(chunk.chunk_id, chunk.stored, chunk.raw_bytes, chunk.encoding)
+            if self._open.is_full:
+                self._finish(self._open)
+
     def _finish(self, pack: _OpenPack) -> None:
         self._open = None
         pack_id = pack.finish()
-        with storage_errors("write the pack", pack.path):
-            self.packed_bytes += pack.path.stat().st_size
-            pack.path.rename(self._folder / f"{pack_id}.pack")
+        self.packed_bytes += pack.size_bytes
         self._complete.append(pack_id)
+        complete = self._folder / f"{pack_id}.pack"
+        self._synced.append(self._syncing.submit(pack.sync_as, complete))
+        self._wait_for_syncs(SYNCS_WAITING)
+
+    def _wait_for_syncs(self, left: int) -> None:
+        """Wait until at most so many syncs are under way. Raises what one of them did."""
+        while len(self._synced) > left:
+            self._synced.pop(0).result()
 
 
 class _OpenPack:
@@ -101,13 +127,22 @@ class _OpenPack:
         self._rows[chunk_id] = Location(self._end, len(stored), raw_bytes, encoding)
         self._write(stored)
 
+    @property
+    def size_bytes(self) -> int:
+        """What was written so far."""
+        return self._end
+
     def finish(self) -> str:
-        """Write the index, sync, close; the pack's id."""
+        """Write the index; the pack's id."""
         self._write(encode_tail(self._rows, self._end))
+        return self._hash.hexdigest()
+
+    def sync_as(self, path: Path) -> None:
+        """Make the finished pack durable, close it, and give it its name."""
         with storage_errors("write the pack", self.path), self.file:
             self.file.flush()
             os.fsync(self.file.fileno())
-        return self._hash.hexdigest()
+            os.rename(self.path, path)
 
     def _write(self, data: bytes) -> None:
         with storage_errors("write the pack", self.path):

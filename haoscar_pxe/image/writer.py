@@ -17,6 +17,7 @@ from blake3 import blake3
 from haoscar_pxe import __version__
 from haoscar_pxe.errors import RepositoryError
 from haoscar_pxe.image.chunk_index import ChunkIndex
+from haoscar_pxe.image.compressing import processors_to_spare
 from haoscar_pxe.image.compression import MAX_CHUNK_BYTES
 from haoscar_pxe.image.durable import storage_errors, sync_folder, write_durably
 from haoscar_pxe.image.entry import Entry, File, HardLink, stored_bytes
@@ -63,7 +64,7 @@ class GenerationWriter:
         self._store = store
         self._known = known
         self._added: set[bytes] = set()
-        self._data = PackWriter(folder, Kind.DATA)
+        self._data = PackWriter(folder, Kind.DATA, processors_to_spare())
         self._meta = PackWriter(folder, Kind.META)
         self._checker = TreeChecker()
         self._cutter = PageCutter()
