@@ -39,7 +39,7 @@ from haoscar_pxe.nodes.asking import (
     Refusal,
     Silence,
 )
-from haoscar_pxe.nodes.declare import canonical_mac
+from haoscar_pxe.nodes.declare import canonical_mac, routed
 from haoscar_pxe.nodes.node import Interface, Node, NodeState
 from haoscar_pxe.nodes.order import NodeEvent, Step
 from haoscar_pxe.nodes.registry import Registry
@@ -77,7 +77,8 @@ class BootAnswers:
         """See Answers."""
         node = self.registry.by_mac(asker.mac)
         if node is not None:
-            interface = next(each for each in node.interfaces if each.mac == asker.mac)
+            interfaces = routed(node, self.serve.gateway).interfaces
+            interface = next(each for each in interfaces if each.mac == asker.mac)
             return self._known(node, interface, asker)
         address = self.pool.lease(asker.mac) if self.pool else None
         if address is None:
@@ -88,9 +89,9 @@ class BootAnswers:
         return self._answer(of_pool, gateway, "", asker, f"no node has the MAC {asker.mac}")
 
     def _known(self, node: Node, interface: Interface, asker: Asker) -> DhcpAnswer:
-        gateway = interface.gateway or self.serve.gateway
         reason = f"{node.name} always has {interface.address}"
-        return self._answer(IPv4Interface(interface.address), gateway, node.name, asker, reason)
+        address = IPv4Interface(interface.address)
+        return self._answer(address, interface.gateway, node.name, asker, reason)
 
     def _answer(
         self, address: IPv4Interface, gateway: str, name: str, asker: Asker, reason: str
@@ -117,7 +118,8 @@ class BootAnswers:
 
     def pxelinux(self, mac: str) -> str:
         """The pxelinux configuration of this MAC, now."""
-        decision, node = self.decision(mac)
+        decision, found = self.decision(mac)
+        node = routed(found, self.serve.gateway) if found else None
         install = self.install_files(node) if node and decision.boot is Boot.INSTALL else None
         return configuration(decision, mac, node, install, self.site.templates)
 

@@ -21,6 +21,7 @@ from haoscar_pxe.boot.image_files import ImageFiles
 from haoscar_pxe.boot.network_styles import Style, style_of
 from haoscar_pxe.config import IdentityRule
 from haoscar_pxe.image.layout import DiskLayout
+from haoscar_pxe.nodes.declare import routed
 from haoscar_pxe.nodes.node import Interface, Node
 from haoscar_pxe.nodes.order import IdentityChange
 from haoscar_pxe.rendering import render
@@ -33,8 +34,9 @@ NAMESPACE = uuid.UUID("6d4c40a4-76c7-4a12-9c4e-8d2f1d3f5a55")
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What the site adds to every node's identity."""
+    """What the site adds to every node's identity. gateway: of nodes that declare none, or ""."""
 
+    gateway: str = ""
     dns: tuple[str, ...] = ()
     domain: str = ""
     rules: tuple[IdentityRule, ...] = ()
@@ -48,6 +50,7 @@ def identity(
 
     Raises ConfigError if a template is missing or wrong.
     """
+    node = routed(node, site.gateway)
     style = style_of(files)
     named = _named_interfaces(node, files, style)
     changes = [

@@ -10,6 +10,7 @@ from haoscar_pxe.boot.identity import Site, identity
 from haoscar_pxe.boot.image_files import ImageFiles
 from haoscar_pxe.config import InstallConfig
 from haoscar_pxe.image.manifest import Manifest
+from haoscar_pxe.nodes.declare import routed
 from haoscar_pxe.nodes.node import Node
 from haoscar_pxe.nodes.order import InstallOrder
 
@@ -24,7 +25,7 @@ def make_order(
         generation=manifest.generation,
         manifest_id=manifest.id,
         token=node.order_token,
-        interfaces=node.interfaces,
+        interfaces=routed(node, site.gateway).interfaces,
         identity=identity(node, files, manifest.layout, site),
         disk=node.disk,
         wipe=node.wipe,

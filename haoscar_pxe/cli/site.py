@@ -75,6 +75,7 @@ class Site:
         return IdentitySite(
             dns=self.config.serve.dns,
             domain=self.config.serve.domain,
+            gateway=self.config.serve.gateway,
             rules=self.config.identity,
             templates=self.config.paths.site_templates,
         )

@@ -96,6 +96,20 @@ def checked(node: Node) -> Node:
     return node
 
 
+def routed(node: Node, gateway: str) -> Node:
+    """The node with the site's default gateway on its boot interface, "" for none.
+
+    Only where no interface has a gateway of its own (a machine has one default route), and where
+    the gateway can be reached from there.
+    """
+    boot, *others = node.interfaces
+    has_own = any(each.gateway for each in node.interfaces)
+    if has_own or not gateway or IPv4Address(gateway) not in IPv4Interface(boot.address).network:
+        return node
+    with_gateway = msgspec.structs.replace(boot, gateway=gateway)
+    return msgspec.structs.replace(node, interfaces=(with_gateway, *others))
+
+
 def armed(node: Node) -> Node:
     """The node, to be installed at its next network boot; what was ordered before is void."""
     return msgspec.structs.replace(

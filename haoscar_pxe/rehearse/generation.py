@@ -62,6 +62,7 @@ def _site(config: Config) -> Site:
     return Site(
         dns=config.serve.dns,
         domain=config.serve.domain,
+        gateway=config.serve.gateway,
         rules=config.identity,
         templates=config.paths.site_templates,
     )

@@ -47,7 +47,7 @@ def answers(tmp_path: Path) -> BootAnswers:
         generations=Generations.of(tmp_path / "images", TrustedKeys.of(key.public)),
         serve=ServeConfig(gateway="10.77.0.1", domain="cluster"),
         install=InstallConfig(),
-        site=Site(domain="cluster"),
+        site=Site(gateway="10.77.0.1", domain="cluster"),
         firmware={"lpxelinux.0": tmp_path / "lpxelinux.0"},
         prepare=prepare,
         pool=None,
@@ -143,6 +143,13 @@ def test_an_installed_node_is_sent_to_its_own_disk_and_gets_no_second_order(
     refusal = answers.order(MAC, IP)
     assert isinstance(refusal, Refusal)
     assert refusal.status == 409
+
+
+def test_installer_and_standby_route_as_dhcp_told_the_firmware(answers: BootAnswers) -> None:
+    rendered = answers.tftp(CONFIGURATION, IP)
+    assert isinstance(rendered, bytes)
+    assert b"haoscar.gateway=10.77.0.1" in rendered
+    assert order(answers).interfaces[0].gateway == "10.77.0.1"
 
 
 def test_an_interrupted_installation_gets_the_same_order_again(answers: BootAnswers) -> None:

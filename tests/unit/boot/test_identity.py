@@ -11,7 +11,7 @@ from haoscar_pxe.boot.network_styles import style_of
 from haoscar_pxe.config import IdentityRule
 from haoscar_pxe.image.layout import Boot, Disk, DiskLayout, FileSystem, Partition
 from haoscar_pxe.nodes.declare import interface, new_node
-from haoscar_pxe.nodes.node import Node
+from haoscar_pxe.nodes.node import Interface, Node
 from haoscar_pxe.nodes.order import IdentityChange
 from tests.unit.boot.folder_files import FolderFiles, tree
 
@@ -173,6 +173,23 @@ def test_the_sites_own_files_are_rendered_with_the_node(tmp_path: Path) -> None:
     listed = changes(tree(tmp_path / "root", BASE), site=site)
     assert text(listed["etc/mailname"]) == "standby.example\n"
     assert listed["etc/mailname"].reason == "its own mail name"
+
+
+def test_the_sites_gateway_is_the_standbys_where_it_declares_none(tmp_path: Path) -> None:
+    lan, public = interface("52:54:00:00:00:20", "10.77.0.20/24"), "52:54:00:00:00:21"
+    files = tree(tmp_path, {**BASE, **STYLES["ifupdown"]})
+
+    def routes(*interfaces: Interface) -> list[str]:
+        node = new_node("standby", role="standby", image="primary", interfaces=interfaces)
+        listed = changes(files, node, Site(gateway="10.77.0.1"))
+        lines = text(listed["etc/network/interfaces"]).splitlines()
+        return [line.strip() for line in lines if "gateway" in line]
+
+    assert routes(lan) == ["gateway 10.77.0.1"]
+    # One default route for a machine: the public interface has it.
+    out = interface(public, "192.0.2.20/24", "192.0.2.1")
+    assert routes(lan, out) == ["gateway 192.0.2.1"]
+    assert routes(interface(public, "192.0.2.20/24")) == []
 
 
 def test_every_difference_has_a_reason_and_one_entry(tmp_path: Path) -> None:
