@@ -31,7 +31,6 @@ class Style:
     """One way to write addresses down.
 
     folder, suffix, prefix: which files hold them; `only` instead names a single file.
-    program: is there in an image whose system reads them; b"" where files alone tell.
     enabled: links of which one exists when the service that reads them is on; empty: always on.
     target: the file written, with {name} where each interface gets one of its own.
     """
@@ -103,8 +102,11 @@ def _from_interfaces(text: str) -> list[tuple[str, str]]:
 
 
 def _from_keys(name_key: str, address_key: str) -> Callable[[str], list[tuple[str, str]]]:
-    """A reader of key=value files with one interface each; address keys may repeat."""
-    name = re.compile(rf"^\s*{name_key}\s*=\s*[\"']?([\w.:-]+)", re.MULTILINE)
+    """A reader of key=value files with one interface each; address keys may repeat.
+
+    A pattern ("Name=en*") or a list is no name: the files do not tell which interface it was.
+    """
+    name = re.compile(rf"^\s*{name_key}\s*=\s*[\"']?([\w.:-]+)[\"']?\s*$", re.MULTILINE)
     address = re.compile(rf"^\s*{address_key}\s*=\s*[\"']?([\d./]+)", re.MULTILINE)
 
     def read(text: str) -> list[tuple[str, str]]:
@@ -115,7 +117,7 @@ def _from_keys(name_key: str, address_key: str) -> Callable[[str], list[tuple[st
 
 
 def _from_netplan(text: str) -> list[tuple[str, str]]:
-    """Addresses with the nearest device key above them.
+    """Addresses of devices, each with the name that the device is given.
 
     Enough of YAML for block style, which is what installers write; in flow style nothing is
     found, and the node's interface then needs a declared name.
@@ -124,20 +126,22 @@ def _from_netplan(text: str) -> list[tuple[str, str]]:
     [('eno1', '10.77.0.10/24')]
     """
     found: list[tuple[str, str]] = []
-    device, depth = "", -1
+    names: dict[str, str] = {}
+    above: list[tuple[int, str]] = []
     for line in text.splitlines():
-        indent = len(line) - len(line.lstrip())
-        key = re.fullmatch(r"\s*[\"']?([\w.-]+)[\"']?:\s*(#.*)?", line)
-        if key and key[1] not in _NETPLAN_KEYS and (indent <= depth or depth < 0):
-            device, depth = key[1], indent
-        elif key and indent < depth:
-            device, depth = "", -1
-        if device and "via:" not in line and "nameservers" not in line:
-            found += [(device, each) for each in re.findall(r"\d+\.\d+\.\d+\.\d+/\d+", line)]
-    return found
+        if key := _YAML_KEY.fullmatch(line):
+            indent = len(line) - len(line.lstrip())
+            above = [*(each for each in above if each[0] < indent), (indent, key[1])]
+        match [name for _, name in above]:
+            case ["network", _, device, "set-name"] if key:
+                names[device] = key[2].strip("\"' ")
+            case ["network", _, device, "addresses"]:
+                found += [(device, each) for each in _WITH_PREFIX.findall(line)]
+    return [(names.get(device, device), address) for device, address in found]
 
 
-_NETPLAN_KEYS = {"network", "ethernets", "bonds", "bridges", "vlans", "match", "routes"}
+_YAML_KEY = re.compile(r"\s*[\"']?([\w.-]+)[\"']?:(?:\s+(.*))?")
+_WITH_PREFIX = re.compile(r"\d+\.\d+\.\d+\.\d+/\d+")
 
 STYLES = (
     Style(
