@@ -20,7 +20,7 @@ def read_layout(path: Path) -> DiskLayout:
         layout = msgspec.json.decode(path.read_bytes(), type=DiskLayout)
     except OSError as error:
         raise CaptureError(f"layout file {path}: {error.strerror}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise CaptureError(
             f"layout file {path}: {error}", hint="docs/capture.md shows the form of the file"
         ) from error

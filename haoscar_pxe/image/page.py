@@ -72,11 +72,20 @@ class PageCutter:
 
 
 def decode_page(data: bytes, where: str) -> tuple[Entry, ...]:
-    """The entries of a page, one or more. Raises IntegrityError."""
+    """The entries of a page, 1 … MAX_ENTRIES. Raises IntegrityError."""
+    if _is_too_long(data):  # 32 MiB could be millions of entries: refused before they are made
+        raise IntegrityError(f"the page in {where} has more than {MAX_ENTRIES} entries")
     page = cast(tuple[Entry, ...], _entries.decode(data, where))
     if not page:
         raise IntegrityError(f"the page in {where} has no entries")
     return page
+
+
+def _is_too_long(data: bytes) -> bool:
+    """Whether the array's header says so; arrays of 65,536 and more begin with 0xDD."""
+    if data[:1] == b"\xdc":
+        return int.from_bytes(data[1:3], "big") > MAX_ENTRIES
+    return data[:1] == b"\xdd"
 
 
 def _array_header(count: int) -> bytes:

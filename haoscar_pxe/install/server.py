@@ -28,6 +28,9 @@ MAX_REFUSAL_BYTES: Final = 4096
 RETRIED: Final = (408, 425, 429)
 """Refusals that are about the moment (RFC 9110, RFC 8470, RFC 6585); so is every 5xx."""
 
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are no JSON, no UTF-8 inside strings, or nested too deeply."""
+
 T = TypeVar("T")
 
 
@@ -84,7 +87,7 @@ class Server:
         body = self.patiently(lambda: self._get(path, "", MAX_ORDER_BYTES), patience_s)
         try:
             return msgspec.json.decode(body, type=InstallOrder)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise InstallError(
                 f"the server's install order cannot be read: {error}",
                 hint="is the server's haoscar-pxe another version than its initramfs?",
@@ -103,7 +106,7 @@ class Server:
         body = self.patiently(get, order.patience_s)
         try:
             return msgspec.json.decode(body, type=list[str])
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise InstallError(f"the server's list of packs cannot be read: {error}") from error
 
     def send_event(self, token: str, body: bytes) -> None:

@@ -33,7 +33,10 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
         read_layout(tmp_path / "nowhere.json")
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"disks": 3}'])
+TOO_DEEP = b'{"unknown": ' + b"[" * 100_000
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"disks": 3}', TOO_DEEP])
 def test_file_that_is_no_layout_is_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(CaptureError, match=r"layout\.json") as caught:
         read_layout(write(tmp_path, content))

@@ -112,6 +112,14 @@ def test_deep_nesting_is_refused_without_falling_over() -> None:
         decode_page(b"\xdd\xff\xff\xff\xff", "test")
 
 
+def test_a_page_of_more_entries_than_a_writer_puts_into_one_is_refused() -> None:
+    entries = [Fifo(b"%05d" % number, Metadata(1, 0, 0, 0)) for number in range(70_000)]
+    assert len(decode_page(encode(entries[:MAX_ENTRIES]), "test")) == MAX_ENTRIES
+    for count in (MAX_ENTRIES + 1, 65_535, 65_536, 70_000):
+        with pytest.raises(IntegrityError, match="more than 2048 entries"):
+            decode_page(encode(entries[:count]), "test")
+
+
 def test_boundaries_follow_content_not_position() -> None:
     names = [b"%06d" % number for number in range(20_000)]
     before = pages_of(names)

@@ -102,7 +102,13 @@ def test_a_server_that_is_not_there_is_waited_for(script: Scripted) -> None:
         nobody.order(MAC, 60)
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b'{"node": 3}', b"\xff"])
+NO_UTF_8 = b'{"node": "\xff"}'
+TOO_DEEP = b'{"unknown": ' + b"[" * 100_000
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"{}", b'{"node": 3}', b"\xff", NO_UTF_8, TOO_DEEP]
+)
 def test_what_is_no_order_is_refused(script: Scripted, body: bytes) -> None:
     script.answers = [(200, body)]
     with pytest.raises(InstallError, match="order cannot be read"):
@@ -117,6 +123,13 @@ def test_manifest_and_packs_are_asked_for_with_the_orders_token(script: Scripted
         ("GET", "/images/primary/3.manifest", "Bearer the token"),
         ("GET", "/images/primary/3.packs", "Bearer the token"),
     ]
+
+
+@pytest.mark.parametrize("body", [b"{}", b'["\xff"]', b"[" * 100_000])
+def test_what_is_no_list_of_packs_is_refused(script: Scripted, body: bytes) -> None:
+    script.answers = [(200, body)]
+    with pytest.raises(InstallError, match="list of packs cannot be read"):
+        server(script).pack_ids(order())
 
 
 def test_an_event_is_one_attempt(script: Scripted) -> None:
