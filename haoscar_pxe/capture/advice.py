@@ -13,6 +13,7 @@ from typing import Final
 from haoscar_pxe.capture.belonging import Decision
 from haoscar_pxe.capture.boot_facts import Running
 from haoscar_pxe.capture.fstab import FstabLine
+from haoscar_pxe.capture.initrd import Tailored
 from haoscar_pxe.capture.warning import CaptureWarning
 from haoscar_pxe.image.layout import DiskLayout, FileSystem, Swap
 
@@ -24,7 +25,8 @@ _STABLE: Final = ("/dev/disk/", "/dev/mapper/", "/dev/md/", "/dev/zvol/")
 class Adviser:
     """What the advice is drawn from.
 
-    hosts: the text of /etc/hosts. running: None for a tree in which nothing runs.
+    hosts: the text of /etc/hosts. running: None for a tree in which nothing runs. initrd: None if
+    the head's own fits other hardware too.
     """
 
     layout: DiskLayout
@@ -33,6 +35,7 @@ class Adviser:
     host_name: str
     decisions: Sequence[Decision]
     running: Running | None
+    initrd: Tailored | None = None
 
     def warnings(self) -> list[CaptureWarning]:
         """Everything there is to warn of."""
@@ -43,6 +46,7 @@ class Adviser:
             *self._left_out_mounts(),
             *self._own_name(),
             *self._kernel(),
+            *self._initrd(),
             *self._loader(),
         ]
 
@@ -114,6 +118,14 @@ class Adviser:
                 f"the running kernel {self.running.kernel_release} is not in the image; the "
                 f"standby boots {release}, which has not run on this head",
                 "restart the head with its newest kernel and capture again",
+            )
+
+    def _initrd(self) -> Iterator[CaptureWarning]:
+        if self.initrd:
+            yield CaptureWarning(
+                f"the head's initrd has drivers for its own hardware only ({self.initrd.setting} "
+                f"in /{self.initrd.file}): a standby with another disk controller does not boot",
+                f"{self.initrd.remedy}, then capture again",
             )
 
     def _loader(self) -> Iterator[CaptureWarning]:

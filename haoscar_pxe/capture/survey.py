@@ -17,6 +17,7 @@ from haoscar_pxe.capture.belonging import Decision, decide
 from haoscar_pxe.capture.boot_facts import Running, boot_facts, firmware_of
 from haoscar_pxe.capture.devices import block_device
 from haoscar_pxe.capture.fstab import FstabLine, parse_fstab
+from haoscar_pxe.capture.initrd import Tailored, tailored
 from haoscar_pxe.capture.machine_layout import machine_layout, mounted_on
 from haoscar_pxe.capture.mounts import parse_mountinfo
 from haoscar_pxe.capture.scope import Scope, exclusions, scope_of, without_excluded
@@ -33,7 +34,7 @@ class Survey:
     """What is known before the walk.
 
     layout: None where the default is to be made once the size of the content is known.
-    running: None for a tree in which nothing runs.
+    running: None for a tree in which nothing runs. initrd: None if it fits other hardware too.
     """
 
     scope: Scope
@@ -44,6 +45,7 @@ class Survey:
     fstab: tuple[FstabLine, ...]
     hosts: str
     host_name: str
+    initrd: Tailored | None
     warnings: tuple[CaptureWarning, ...]
 
 
@@ -92,6 +94,7 @@ def survey(question: Question, run: Run) -> Survey:
         fstab=fstab,
         hosts=tree_file(question.root_fd, b"etc/hosts").decode("utf-8", "replace"),
         host_name=_host_name(question.root_fd, live),
+        initrd=tailored(Path(os.fsdecode(root))),
         warnings=(*warnings, *(_swap_file_warning(path) for path in swap_files(swaps))),
     )
 

@@ -124,6 +124,7 @@ def _taken(found: Survey, captured: Captured, record: Record) -> Taken:
         host_name=found.host_name,
         decisions=found.decisions,
         running=found.running,
+        initrd=found.initrd,
     )
     meanwhile = (
         LeftOut(path, "mounted while the capture ran") for path in captured.mounted_meanwhile

@@ -12,6 +12,7 @@ from haoscar_pxe.capture.belonging import Decision
 from haoscar_pxe.capture.boot_facts import Running
 from haoscar_pxe.capture.default_layout import default_layout
 from haoscar_pxe.capture.fstab import parse_fstab
+from haoscar_pxe.capture.initrd import Tailored
 from haoscar_pxe.image.layout import Boot
 from tests.unit.capture.recording import mount
 
@@ -118,3 +119,9 @@ def test_tree_without_kernel_or_loader() -> None:
         with_boot(Boot(firmware="bios", loader="none", kernel_release="6.1.0-50-amd64"))
     )
     assert "GRUB" in loader
+
+
+def test_initrd_for_the_heads_own_hardware() -> None:
+    only_here = Tailored("etc/dracut.conf", "hostonly=yes", "set hostonly=no")
+    [sentence] = sentences(replace(GOOD, initrd=only_here))
+    assert "hostonly=yes in /etc/dracut.conf" in sentence
