@@ -124,12 +124,13 @@ class HttpStore:
         response = connection.getresponse()
         if response.status != PARTIAL_CONTENT:
             self._refuse(response, pack_id)
-        total = _pack_size(response, offset)
-        wanted = len(into) + size
+        total, wanted = 0, len(into) + size
         while len(into) < wanted:
             piece = response.read(min(PIECE_BYTES, wanted - len(into)))
             if not piece:
                 raise http.client.IncompleteRead(b"", wanted - len(into))
+            # Only now: broken off amid its headers, an answer looks like one without this header.
+            total = total or _pack_size(response, offset)
             into += piece
         if not response.isclosed():  # it has more to say than was asked for
             self.close()

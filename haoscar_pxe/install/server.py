@@ -25,6 +25,8 @@ LONGEST_PAUSE_S: Final = 15.0
 MAX_ORDER_BYTES: Final = 64 << 20
 """An identity is small files; a megabyte would be many."""
 MAX_REFUSAL_BYTES: Final = 4096
+HTTP_1_0: Final = 10
+"""http.client's word for it: there a content may end with its connection."""
 RETRIED: Final = (408, 425, 429)
 """Refusals that are about the moment (RFC 9110, RFC 8470, RFC 6585); so is every 5xx."""
 
@@ -147,13 +149,26 @@ class Server:
             connection.request(method, parts.path + path, body or None, headers)
             with connection.getresponse() as response:
                 content = response.read(limit_bytes + 1)
+                is_whole = len(content) > limit_bytes or _is_whole(response)
         except (OSError, http.client.HTTPException) as error:
             raise UnheardError(str(error) or type(error).__name__) from error
         finally:
             connection.close()
+        if not is_whole:
+            raise UnheardError(f"the answer broke off after {len(content)} bytes")
         if len(content) > limit_bytes:
             raise InstallError(f"{path} on {self.base_url} has more than {limit_bytes} bytes")
         return _accepted(path, response.status, content)
+
+
+def _is_whole(response: http.client.HTTPResponse) -> bool:
+    """Whether all of it was read; `read` is silent about a connection that broke.
+
+    Broken off amid its headers, an answer looks like one without a length; ours have one.
+    """
+    if response.length is None:  # what is left of Content-Length, 0 where there is no content
+        return response.chunked or response.version == HTTP_1_0
+    return response.length == 0
 
 
 def _accepted(path: str, status: int, content: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -46,6 +47,24 @@ def fetching(folder: FolderStore, faults: Faults) -> Iterator[tuple[HttpStore, l
         store.close()
 
 
+@contextmanager
+def answering(*answers: bytes) -> Iterator[str]:
+    """A server that gives one connection after the other exactly these bytes; its base URL."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            for answer in answers:
+                connection, _ = server.accept()
+                with connection:
+                    connection.recv(10_000)
+                    connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        thread.join()
+
+
 def test_ranges_come_back_exactly_on_one_connection(folder: FolderStore) -> None:
     faults = Faults()
     with fetching(folder, faults) as (store, reasons):
@@ -66,6 +85,17 @@ def test_a_broken_transfer_goes_on_from_where_it_was(
     again = faults.ranges[1][0]
     assert broken_after - (256 << 10) < again <= broken_after
     assert len(reasons) == 1
+
+
+def test_an_answer_broken_off_anywhere_in_its_headers_is_asked_for_again() -> None:
+    """Python's http.client takes what arrived of the headers for all of them."""
+    headers = b"Content-Range: bytes 7-9/1234\r\nContent-Length: 3\r\n"
+    whole = b"HTTP/1.1 206 Partial Content\r\n" + headers + b"\r\nabc"
+    for end in range(whole.index(b"abc") + 1):
+        with answering(whole[:end], whole) as url:
+            store = HttpStore(url, TOKEN, pause=lambda _: None)
+            assert store.read(PACK_ID, 7, 3) == b"abc", whole[:end]
+            store.close()
 
 
 def test_a_server_that_is_overwhelmed_is_asked_again(folder: FolderStore) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import http.server
+import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -59,6 +61,24 @@ def script() -> Iterator[Scripted]:
     thread.join()
 
 
+@contextmanager
+def answering(*answers: bytes) -> Iterator[str]:
+    """A server that gives one connection after the other exactly these bytes; its base URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            for answer in answers:
+                connection, _ = listening.accept()
+                with connection:
+                    connection.recv(10_000)
+                    connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        thread.join()
+
+
 def server(script: Scripted, waits: list[str] | None = None) -> Server:
     return Server(script.url, (waits if waits is not None else []).append, FastClock())
 
@@ -87,6 +107,21 @@ def test_a_server_in_trouble_is_asked_again_until_it_answers(script: Scripted) -
     assert len(script.asked) == 3
     assert len(waits) == 1
     assert "503 starting" in waits[0]
+
+
+def test_an_answer_broken_off_anywhere_is_asked_for_again() -> None:
+    """An order or manifest that is cut short is never taken for the whole of it."""
+    body = msgspec.json.encode(order())
+    whole = b"HTTP/1.1 200 OK\r\nX: y\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    ends = [*range(80), len(whole) - 1]
+    with answering(*(each for end in ends for each in (whole[:end], whole))) as url:
+        for _ in ends:
+            assert Server(url, lambda reason: None, FastClock()).order(MAC, 60) == order()
+
+
+def test_an_answer_without_content_is_whole() -> None:
+    with answering(b"HTTP/1.1 204 No Content\r\n\r\n") as url:
+        Server(url, lambda reason: None).send_event("t", b"{}")
 
 
 def test_patience_ends(script: Scripted) -> None:
