@@ -15,6 +15,7 @@ from typing import Literal, TypeVar, get_type_hints
 import msgspec
 
 from haoscar_pxe.errors import ConfigError
+from haoscar_pxe.image.repository import is_image_name
 from haoscar_pxe.rendering import render
 
 FILE_NAME = "haoscar-pxe.toml"
@@ -94,6 +95,23 @@ class CaptureConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class HeadConfig:
+    """Where an image comes from, and what quiesces it meanwhile.
+
+    host: [USER@]HOST for ssh, "" for this machine. ssh_options: "Name=value" of ssh_config.
+    remote_folder: for agent bundles on the head, "" for the default. before, after: hooks that run
+    on the head; each is a program with its arguments.
+    """
+
+    image: str
+    host: str = ""
+    ssh_options: tuple[str, ...] = ()
+    remote_folder: str = ""
+    before: tuple[tuple[str, ...], ...] = ()
+    after: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class IdentityRule:
     """A file the site adds to the standby's identity. path: absolute, on the standby."""
 
@@ -110,7 +128,12 @@ class Config:
     serve: ServeConfig = field(default_factory=ServeConfig)
     install: InstallConfig = field(default_factory=InstallConfig)
     capture: CaptureConfig = field(default_factory=CaptureConfig)
+    head: tuple[HeadConfig, ...] = ()
     identity: tuple[IdentityRule, ...] = ()
+
+    def head_of(self, image: str) -> HeadConfig:
+        """What is said of the image's head; the plain default if nothing is."""
+        return next((head for head in self.head if head.image == image), HeadConfig(image))
 
     def render(self) -> str:
         """The file with its comments; `parse` reads it back to an equal value."""
@@ -118,7 +141,8 @@ class Config:
 
 
 S = TypeVar("S", Paths, ServeConfig, InstallConfig, CaptureConfig)
-_SECTIONS = ("paths", "serve", "install", "capture", "identity")
+L = TypeVar("L", HeadConfig, IdentityRule)
+_SECTIONS = ("paths", "serve", "install", "capture", "head", "identity")
 
 
 def load(path: Path) -> Config:
@@ -158,16 +182,13 @@ def parse(text: str, source: str, folder: Path) -> Config:
 
 def _config(document: dict[str, object], problems: list[str]) -> Config:
     problems += [f"there is no section [{name}]" for name in document if name not in _SECTIONS]
-    rules = document.get("identity", [])
-    if not isinstance(rules, list):
-        problems.append("[[identity]] takes double brackets: there may be several")
-        rules = []
     return Config(
         paths=_section(Paths, document.get("paths", {}), "paths", problems),
         serve=_section(ServeConfig, document.get("serve", {}), "serve", problems),
         install=_section(InstallConfig, document.get("install", {}), "install", problems),
         capture=_section(CaptureConfig, document.get("capture", {}), "capture", problems),
-        identity=tuple(_rule(rule, problems) for rule in rules),
+        head=_several(HeadConfig, document.get("head", []), "head", problems),
+        identity=_several(IdentityRule, document.get("identity", []), "identity", problems),
     )
 
 
@@ -187,12 +208,21 @@ def _section(kind: type[S], given: object, name: str, problems: list[str]) -> S:
     return kind(**{key: value for key, value in values.items() if key in types})
 
 
-def _rule(given: object, problems: list[str]) -> IdentityRule:
-    try:
-        return msgspec.convert(given, IdentityRule)
-    except msgspec.ValidationError as error:
-        problems.append(f"[[identity]]: {error}")
-        return IdentityRule(path="/", template="", reason="")
+def _several(kind: type[L], given: object, name: str, problems: list[str]) -> tuple[L, ...]:
+    """The values of a section that may be there more than once."""
+    if not isinstance(given, list):
+        problems.append(f"[[{name}]] takes double brackets: there may be several")
+        return ()
+    known = get_type_hints(kind)
+    values = []
+    for each in given:
+        keys = each if isinstance(each, dict) else {}
+        problems += [f"[[{name}]]: {key} is not a setting" for key in keys if key not in known]
+        try:
+            values.append(msgspec.convert(each, kind))
+        except msgspec.ValidationError as error:
+            problems.append(f"[[{name}]]: {error}")
+    return tuple(values)
 
 
 def check(config: Config) -> list[str]:
@@ -225,6 +255,26 @@ def check(config: Config) -> list[str]:
         for rule in config.identity
         if not rule.path.startswith("/")
     ]
+    return problems + _head_problems(config.head)
+
+
+def _head_problems(heads: tuple[HeadConfig, ...]) -> list[str]:
+    images = [head.image for head in heads]
+    problems = [
+        f"[[head]]: image '{image}' is there twice"
+        for image in sorted(set(images))
+        if images.count(image) > 1
+    ]
+    for head in heads:
+        where = f"[[head]] of image '{head.image}'"
+        if not is_image_name(head.image):
+            problems.append(f"{where}: that is no image's name")
+        if head.host.startswith("-"):
+            problems.append(f"{where}: '{head.host}' is no host")
+        if head.remote_folder and not head.remote_folder.startswith("/"):
+            problems.append(f"{where}: remote_folder '{head.remote_folder}' must be absolute")
+        if () in (*head.before, *head.after):
+            problems.append(f"{where}: a hook names no program")
     return problems
 
 

@@ -52,8 +52,11 @@ PROGRAMS: Final = {
     "mke2fs": "e2fsprogs",
     "mkswap": "util-linux",
     "blkid": "util-linux",
+    "lsblk": "util-linux",
+    "dumpe2fs": "e2fsprogs",
 }
-"""Programs an installation cannot do without, and the Debian package that has them."""
+"""Programs that an installation or the capture of a bare head cannot do without, and the Debian
+package that has them."""
 
 MORE_PROGRAMS: Final = ("e2fsck", "mkfs.vfat", "resize2fs", "tune2fs", "wipefs")
 """Taken along where this machine has them."""

@@ -18,6 +18,7 @@ class CaptureReport:
     mounts: the decision on every mount of the tree. left_out: what was not captured, and why.
     unstable: files that never held still while they were read (also in the manifest).
     vanished: names that went away while the tree was walked. Paths are relative to the root.
+    received_bytes: what came over the connection from a head that was captured over ssh.
     """
 
     manifest: Manifest
@@ -27,9 +28,12 @@ class CaptureReport:
     vanished: tuple[bytes, ...]
     warnings: tuple[CaptureWarning, ...]
     seconds: float
+    received_bytes: int = 0
 
 
-def report_of(taken: Taken, manifest: Manifest, seconds: float) -> CaptureReport:
+def report_of(
+    taken: Taken, manifest: Manifest, seconds: float, received_bytes: int = 0
+) -> CaptureReport:
     """The report on what was taken and committed."""
     return CaptureReport(
         manifest=manifest,
@@ -39,4 +43,5 @@ def report_of(taken: Taken, manifest: Manifest, seconds: float) -> CaptureReport
         vanished=taken.vanished,
         warnings=taken.warnings,
         seconds=seconds,
+        received_bytes=received_bytes,
     )

@@ -4,31 +4,55 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
+from haoscar_pxe.boot.bundle import build_bundle
 from haoscar_pxe.capture.capture import CaptureOptions
 from haoscar_pxe.capture.capture import capture as capture_generation
+from haoscar_pxe.capture.delivery import PLACE, AgentBundle
+from haoscar_pxe.capture.hooks import Hooks
+from haoscar_pxe.capture.remote import Head, capture_remote
 from haoscar_pxe.capture.report import CaptureReport
+from haoscar_pxe.capture.ssh import Ssh
 from haoscar_pxe.cli.output import json_option, path_text, print_json, size
 from haoscar_pxe.cli.progress import watched
 from haoscar_pxe.cli.site import Site, pass_site
-from haoscar_pxe.config import Config
+from haoscar_pxe.config import Config, HeadConfig
 
 log = logging.getLogger(__name__)
 
 LIVE_ROOT = Path("/")
+THIS_MACHINE = "-"
 LISTED = 10
 
 
 @click.command()
 @click.argument("name")
 @click.option(
+    "--host",
+    metavar="[USER@]HOST",
+    help="Capture this machine over ssh; '-' for this one, whatever the configuration says.",
+)
+@click.option(
+    "--ssh-option",
+    "ssh_options",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="An option of ssh_config, such as Port=2222 or IdentityFile=PATH. May be repeated.",
+)
+@click.option(
+    "--remote-folder",
+    metavar="FOLDER",
+    help=f"Where the capture agent is kept on that machine. Default: {PLACE}.",
+)
+@click.option(
     "--root",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     default=LIVE_ROOT,
-    help="Capture this tree instead of the running head.",
+    help="Capture this tree (of that machine) instead of the running head.",
 )
 @click.option(
     "--layout",
@@ -37,22 +61,39 @@ LISTED = 10
 )
 @json_option
 @pass_site
-def capture(site: Site, name: str, root: Path, layout: Path | None, as_json: bool) -> None:
-    """Capture this running head as the next generation of image NAME ('capture primary').
+def capture(
+    site: Site,
+    name: str,
+    host: str | None,
+    ssh_options: tuple[str, ...],
+    remote_folder: str | None,
+    root: Path,
+    layout: Path | None,
+    as_json: bool,
+) -> None:
+    """Capture the running head as the next generation of image NAME ('capture primary').
 
-    Everything mounted that belongs to the machine is captured: not pseudo, network or removable
-    file systems, nor the repository. Nothing is visible until all of it is stored; an interrupted
-    capture leaves what was there before.
+    The head is this machine, or the one that --host or the configuration's [[head]] names: it
+    needs sshd and nothing else. Everything mounted that belongs to the machine is captured: not
+    pseudo, network or removable file systems, nor the repository. Nothing is visible until all of
+    it is stored; an interrupted capture leaves what was there before.
     """
+    said = site.config.head_of(name)
+    wanted = replace(
+        said,
+        host=said.host if host is None else "" if host == THIS_MACHINE else host,
+        ssh_options=(*ssh_options, *said.ssh_options),
+        remote_folder=remote_folder or said.remote_folder,
+    )
     options = CaptureOptions(
         root=root,
         image=name,
         excluded=excluded(site.config),
         layout_file=layout,
-        live=root.resolve() == LIVE_ROOT,
+        live=root == LIVE_ROOT or (not wanted.host and root.resolve() == LIVE_ROOT),
+        hooks=Hooks(wanted.before, wanted.after),
     )
-    with watched(f"capturing {root}", quiet=as_json) as progress:
-        report = capture_generation(options, site.repository, site.signer, progress)
+    report = _captured(site, wanted, options, quiet=as_json)
     if as_json:
         print_json(_document(report))
         return
@@ -60,9 +101,25 @@ def capture(site: Site, name: str, root: Path, layout: Path | None, as_json: boo
         click.echo(line)
 
 
+def _captured(
+    site: Site, wanted: HeadConfig, options: CaptureOptions, *, quiet: bool
+) -> CaptureReport:
+    if not wanted.host:
+        with watched(f"capturing {options.root}", quiet=quiet) as progress:
+            return capture_generation(options, site.repository, site.signer, progress)
+    repository, signer = site.repository, site.signer
+    made = build_bundle(site.config.paths.bundle_cache)
+    head = Head(Ssh(wanted.host, wanted.ssh_options), wanted.remote_folder or PLACE)
+    with watched(f"capturing {wanted.host}", quiet=quiet) as progress:
+        return capture_remote(
+            options, head, AgentBundle(made.id, made.folder), repository, signer, progress
+        )
+
+
 def excluded(config: Config) -> tuple[bytes, ...]:
-    """What never belongs to an image of this site: its own state and keys, and what it names."""
-    paths = (config.paths.state, config.paths.keys, *config.capture.exclude)
+    """What never belongs to an image of this site: what is its own, and what it names."""
+    own = config.paths
+    paths = (own.repository, own.state, own.keys, *config.capture.exclude)
     return tuple(os.fsencode(path) for path in paths)
 
 
@@ -77,6 +134,8 @@ def report_lines(report: CaptureReport) -> list[str]:
         f"{size(made.stored_bytes)} of content, {size(made.packed_bytes)} added to the repository, "
         f"{report.seconds:.1f} s"
     ]
+    if report.received_bytes:
+        lines[0] += f", {size(report.received_bytes)} received"
     lines += _some([f"left out {path_text(each.path)}: {each.reason}" for each in report.left_out])
     lines += _some([f"vanished meanwhile: {path_text(path)}" for path in report.vanished])
     unstable = [f"never held still, kept as last read: {path_text(p)}" for p in report.unstable]
@@ -100,6 +159,7 @@ def _document(report: CaptureReport) -> dict[str, object]:
         "entries": made.entry_count,
         "stored_bytes": made.stored_bytes,
         "packed_bytes": made.packed_bytes,
+        "received_bytes": report.received_bytes,
         "consistency": made.consistency,
         "seconds": report.seconds,
         "left_out": [{"path": each.path, "reason": each.reason} for each in report.left_out],

@@ -9,6 +9,7 @@ import pytest
 from haoscar_pxe.config import (
     CaptureConfig,
     Config,
+    HeadConfig,
     IdentityRule,
     InstallConfig,
     Paths,
@@ -35,6 +36,17 @@ FULL = Config(
     ),
     install=InstallConfig(shell_on_failure=True, after="poweroff", patience_s=60),
     capture=CaptureConfig(exclude=("/scratch", "/data")),
+    head=(
+        HeadConfig(
+            image="primary",
+            host="root@192.0.2.9",
+            ssh_options=("Port=2222",),
+            remote_folder="/opt/agent",
+            before=(("systemctl", "stop", "slurmdbd"), ("say", 'it\'s "<so>" & ä')),
+            after=(("systemctl", "start", "slurmdbd"),),
+        ),
+        HeadConfig(image="login"),
+    ),
     identity=(IdentityRule("/etc/mailname", "site/mailname", "own mail name"),),
 )
 
@@ -87,3 +99,29 @@ def test_a_missing_file_says_what_writes_one(tmp_path: Path) -> None:
 def test_relative_paths_start_at_the_configurations_folder(tmp_path: Path) -> None:
     (tmp_path / "site.toml").write_text('[paths]\nrepository = "images"\n')
     assert load(tmp_path / "site.toml").paths.repository == str(tmp_path / "images")
+
+
+def test_every_problem_of_a_head_is_reported() -> None:
+    text = """
+        [[head]]
+        image = "a/b"
+        host = "-oProxyCommand=sh"
+        remote_folder = "tmp"
+        before = [[]]
+        [[head]]
+        image = "primary"
+        [[head]]
+        image = "primary"
+    """
+    with pytest.raises(ConfigError) as caught:
+        parse(text, "site.toml", Path("/"))
+    message = str(caught.value)
+    for part in ("5 problem(s)", "'primary' is there twice", "no image's name", "is no host"):
+        assert part in message
+    with pytest.raises(ConfigError, match=r"\[\[head\]\]: colour is not a setting"):
+        parse('[[head]]\nimage = "primary"\ncolour = "blue"', "site.toml", Path("/"))
+
+
+def test_head_of_an_image_is_found_by_its_name() -> None:
+    assert FULL.head_of("primary").host == "root@192.0.2.9"
+    assert Config().head_of("primary") == HeadConfig("primary")

@@ -62,7 +62,7 @@ def test_it_runs_from_any_folder(bundle: Bundle, tmp_path: Path) -> None:
 
 def test_its_programs_start_with_its_own_libraries(bundle: Bundle) -> None:
     loader = next(bundle.folder.glob("lib/ld*.so*"))
-    for program in ("sfdisk", "mkswap", "blkid"):
+    for program in ("sfdisk", "mkswap", "blkid", "lsblk"):
         argv = [str(loader), "--library-path", str(bundle.folder / "lib")]
         argv += [str(bundle.folder / "bin" / program), "--version"]
         done = subprocess.run(argv, env={}, capture_output=True, check=True)
