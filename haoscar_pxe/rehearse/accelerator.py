@@ -56,7 +56,8 @@ def boots(kernel: Path, accel: str, folder: Path, within_s: float = PROBE_S) -> 
     try:
         command.run(_argv(kernel, accel, said), timeout_s=within_s, hint=QEMU_HINT)
     except CommandError as error:
-        log.info("accelerator %s is not usable here: %s", accel, error)
+        log.info("    a kernel does not start under %s here within %g s", accel, within_s)
+        log.debug("because: %s", error)
         return False
     # The end alone proves nothing: a guest that crashes at once resets its machine too.
     return said.exists() and GREETING in said.read_bytes()
