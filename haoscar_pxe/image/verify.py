@@ -8,6 +8,7 @@ just verified. Nothing is repaired here.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,7 +31,7 @@ from haoscar_pxe.image.progress import Progress
 from haoscar_pxe.image.reader import ChunkReader, entries, packs_of
 from haoscar_pxe.image.repository import Repository
 from haoscar_pxe.image.signing import TrustedKeys
-from haoscar_pxe.image.store import PackStore
+from haoscar_pxe.image.store import PackGoneError, PackStore
 
 NAMED_FILES: Final = 20
 
@@ -99,21 +100,34 @@ def _verify(
     pack_ids: list[str],
     generations: list[tuple[str, int]],
 ) -> VerifyReport:
+    """Prune may work at the same time: what it takes away or moves is no damage."""
     packs = _Packs(repository.store)
     packs.verify(pack_ids, progress)
-    problems = list(packs.problems)
-    chunks = ChunkReader(repository.store, pack_ids)
+    problems: list[Problem] = []
+    count = 0
     for image, number in generations:
+        reasons = _reasons(repository, trusted, packs, image, number)
+        while reasons and packs.verify_new(progress):  # prune has moved chunks into others
+            reasons = _reasons(repository, trusted, packs, image, number)
+        if reasons and not repository.manifest_path(image, number).exists():
+            continue  # prune has deleted it
+        count += 1
         where = f"image {image} generation {number}"
-        try:
-            manifest = repository.manifest(image, number, trusted)
-            reasons = list(_wrong_entries(manifest, chunks, packs.good))
-        except RepositoryError as error:
-            reasons = [str(error)]
         problems += [Problem(where, reason) for reason in reasons]
-    return VerifyReport(
-        len(pack_ids), len(packs.good), len(generations), packs.read_bytes, tuple(problems)
-    )
+    problems = [*packs.problems, *problems]
+    return VerifyReport(packs.count, len(packs.good), count, packs.read_bytes, tuple(problems))
+
+
+def _reasons(
+    repository: Repository, trusted: TrustedKeys, packs: _Packs, image: str, number: int
+) -> list[str]:
+    """What is wrong with a generation, in words."""
+    try:
+        manifest = repository.manifest(image, number, trusted)
+        chunks = ChunkReader(repository.store, packs.pack_ids)
+        return list(_wrong_entries(manifest, chunks, packs.good))
+    except RepositoryError as error:
+        return [str(error)]
 
 
 def _wrong_entries(
@@ -141,26 +155,50 @@ def _wrong_file(entry: File, good: Mapping[bytes, int]) -> str:
 
 
 class _Packs:
-    """Packs read whole. good: sizes of the chunks that are what their ids say."""
+    """Packs read whole; those that prune takes away meanwhile are passed over.
+
+    good: sizes of the chunks that are what their ids say. count, pack_ids: of the packs read.
+    """
 
     def __init__(self, store: PackStore) -> None:
         self._store = store
         self._decompressor = Decompressor()
+        self._there = set(store.pack_ids())
+        self.pack_ids: list[str] = []
         self.good: dict[bytes, int] = {}
         self.problems: list[Problem] = []
         self.read_bytes = 0
 
+    @property
+    def count(self) -> int:
+        return len(self.pack_ids)
+
     def verify(self, pack_ids: list[str], progress: Progress) -> None:
         """Verify each pack, one after the other."""
-        sizes = {pack_id: self._store.size(pack_id) for pack_id in pack_ids}
-        progress.expect(sum(sizes.values()))
+        sizes = dict(self._sizes(pack_ids))
+        progress.expect(self.read_bytes + sum(sizes.values()))
         for pack_id, size in sizes.items():
             try:
                 self._verify_pack(pack_id, size)
+            except PackGoneError:
+                continue
             except IntegrityError as error:
                 self.problems.append(Problem(f"pack {pack_id}", str(error)))
+            self.pack_ids.append(pack_id)
             self.read_bytes += size
             progress.advance(size)
+
+    def verify_new(self, progress: Progress) -> bool:
+        """Verify the packs that came since the last look; whether there were any."""
+        new = set(self._store.pack_ids()) - self._there
+        self._there |= new
+        self.verify(sorted(new), progress)
+        return bool(new)
+
+    def _sizes(self, pack_ids: list[str]) -> Iterator[tuple[str, int]]:
+        for pack_id in pack_ids:
+            with suppress(PackGoneError):
+                yield pack_id, self._store.size(pack_id)
 
     def _verify_pack(self, pack_id: str, size: int) -> None:
         if size > MAX_PACK_BYTES:
