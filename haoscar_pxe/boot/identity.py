@@ -18,6 +18,7 @@ import msgspec
 from haoscar_pxe.boot.boot_files import grub_config
 from haoscar_pxe.boot.host_files import edit_fstab, edit_hosts
 from haoscar_pxe.boot.image_files import ImageFiles
+from haoscar_pxe.boot.interface_names import interface_names
 from haoscar_pxe.boot.network_styles import Style, style_of
 from haoscar_pxe.config import IdentityRule
 from haoscar_pxe.image.layout import DiskLayout
@@ -135,6 +136,7 @@ def _network(
         "renderer": _netplan_renderer(files),
     }
     changes = [_link(each, values, node, site) for each in named]
+    changes += interface_names(values, files, site.templates)
     if files.is_regular(PERSISTENT_NAMES):
         reason = "it ties interface names to the primary's MAC addresses"
         changes.append(IdentityChange(path=PERSISTENT_NAMES, content=None, reason=reason))

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from haoscar_pxe.boot.image_files import ImageFiles
+from haoscar_pxe.nodes.declare import is_interface_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +62,10 @@ class Style:
         return ([self.only] if self.only and files.read(self.only) is not None else []) + found
 
     def interfaces(self, files: ImageFiles) -> list[Configured]:
-        """The interfaces with static IPv4 addresses in the image's files."""
+        """The interfaces with static IPv4 addresses in the image's files; of eth0:1 it is eth0."""
         pairs = [pair for path in self.files(files) for pair in self.configured(_text(files, path))]
-        return [Configured(name, at) for name, text in pairs if (at := _address(text))]
+        cards = [(name.partition(":")[0], _address(text)) for name, text in pairs]
+        return [Configured(name, at) for name, at in cards if at and is_interface_name(name)]
 
     def is_used(self, files: ImageFiles) -> bool:
         """Whether the image's addresses come from files of this style."""

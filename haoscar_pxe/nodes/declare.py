@@ -17,7 +17,19 @@ from haoscar_pxe.nodes.node import Interface, Node, NodeState, Role, Wipe
 
 TOKEN_BYTES = 24
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+_INTERFACE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,14}")
 _DISK = re.compile(r"auto|/dev/[\w./:-]+|(serial|wwn):\S+")
+
+
+def is_interface_name(text: str) -> bool:
+    """Whether a network interface may have this name, in every file that it will stand in.
+
+    The kernel's limit is 15 bytes without "/", ":" and blanks (dev_valid_name).
+
+    >>> is_interface_name("enp1s0f0np0"), is_interface_name("eth0;reboot"), is_interface_name("..")
+    (True, False, False)
+    """
+    return bool(_INTERFACE_NAME.fullmatch(text))
 
 
 def canonical_mac(text: str) -> str:
@@ -49,6 +61,8 @@ def interface(mac: str, address: str, gateway: str = "", name: str = "") -> Inte
         raise NodeError(f"{address} is not an address a machine of {parsed.network} can have")
     if next_hop and next_hop not in parsed.network:
         raise NodeError(f"gateway {gateway} is not in {parsed.network}, so it cannot be reached")
+    if name and not is_interface_name(name):
+        raise NodeError(f"'{name}' is no interface's name", hint="as 'ip link' prints it: eno1")
     return Interface(mac=canonical_mac(mac), address=str(parsed), gateway=gateway, name=name)
 
 

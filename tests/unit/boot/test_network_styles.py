@@ -46,6 +46,16 @@ def test_netplan_addresses_belong_to_the_name_the_device_is_given(
     assert configured(tmp_path, "etc/netplan/01.yaml", text) == [LAN]
 
 
+def test_an_alias_is_the_card_it_is_on(tmp_path: Path) -> None:
+    stanza = "auto lan9:1\niface lan9:1 inet static\n  address 10.77.0.10/24\n"
+    assert configured(tmp_path, "etc/network/interfaces", stanza) == [LAN]
+
+
+def test_a_name_that_no_card_can_have_is_none(tmp_path: Path) -> None:
+    stanza = "iface $(reboot) inet static\n  address 10.77.0.10/24\n"
+    assert configured(tmp_path, "etc/network/interfaces", stanza) == []
+
+
 def test_a_pattern_in_networkds_match_is_no_interfaces_name(tmp_path: Path) -> None:
     path = "etc/systemd/network/20.network"
     section = "[Network]\nAddress=10.77.0.10/24\n"

@@ -69,6 +69,14 @@ def test_a_disk_that_cannot_be_meant_is_refused(disk: str) -> None:
         new_node("standby", role="standby", image="primary", interfaces=(LAN,), disk=disk)
 
 
+@pytest.mark.parametrize(
+    "name", ["eno1;reboot", "a/b", "much-too-long-name", "eth0:1", "two words"]
+)
+def test_a_name_that_no_interface_can_have_is_refused(name: str) -> None:
+    with pytest.raises(NodeError, match="no interface's name"):
+        interface("52:54:00:00:00:20", "10.77.0.20/24", name=name)
+
+
 def test_a_node_without_interface_is_refused() -> None:
     none: tuple[Interface, ...] = ()
     with pytest.raises(NodeError, match="no interface"):
