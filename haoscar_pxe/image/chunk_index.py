@@ -7,7 +7,7 @@ the repository suffers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from haoscar_pxe.errors import HaoscarError, RepositoryError
@@ -51,6 +51,11 @@ class ChunkIndex:
         for row, chunk_id in enumerate(pack.chunk_ids(), first):
             self._rows.setdefault(chunk_id, row)
 
+    @property
+    def packs(self) -> Sequence[PackIndex]:
+        """The packs that were taken in, in that order."""
+        return self._packs
+
     def __contains__(self, chunk_id: bytes) -> bool:
         return chunk_id in self._rows
 
@@ -59,8 +64,13 @@ class ChunkIndex:
 
     def find(self, chunk_id: bytes) -> Found | None:
         """Where the chunk is, or None."""
-        number = self._rows.get(chunk_id)
-        if number is None:
+        place = self.place(chunk_id)
+        if place is None:
             return None
-        pack = self._packs[number // MAX_ROWS]
-        return Found(pack, pack.location(number % MAX_ROWS))
+        pack = self._packs[place[0]]
+        return Found(pack, pack.location(place[1]))
+
+    def place(self, chunk_id: bytes) -> tuple[int, int] | None:
+        """Which of `packs` the chunk is read from and the row in it, or None."""
+        number = self._rows.get(chunk_id)
+        return None if number is None else divmod(number, MAX_ROWS)

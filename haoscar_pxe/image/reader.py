@@ -50,7 +50,10 @@ class ChunkMissingError(IntegrityError):
 
 
 class ChunkReader:
-    """Chunks and pages out of a store. Not for use by two threads at once."""
+    """Chunks and pages out of a store. Not for use by two threads at once.
+
+    index: what is found where; another object after the reader had to read it anew.
+    """
 
     def __init__(
         self,
@@ -68,7 +71,7 @@ class ChunkReader:
         self._pages: OrderedDict[bytes, tuple[Entry, ...]] = OrderedDict()
 
     def __contains__(self, chunk_id: bytes) -> bool:
-        return chunk_id in self._index
+        return chunk_id in self.index
 
     def pack_of(self, chunk_id: bytes) -> str:
         """The pack that the chunk is read from. Raises ChunkMissingError."""
@@ -97,8 +100,8 @@ class ChunkReader:
     def _load(self, pack_ids: Sequence[str]) -> None:
         """Read the indexes of these packs; of all, if some of these go away meanwhile."""
         self._pack_ids = frozenset(pack_ids)
-        self._index = ChunkIndex.of(self.store, pack_ids)
-        if any(isinstance(error, PackGoneError) for error in self._index.left_out):
+        self.index = ChunkIndex.of(self.store, pack_ids)
+        if any(isinstance(error, PackGoneError) for error in self.index.left_out):
             self.renew()
 
     def _read(self, chunk_id: bytes) -> bytes:
@@ -128,9 +131,9 @@ class ChunkReader:
         return page
 
     def _find(self, chunk_id: bytes) -> Found:
-        found = self._index.find(chunk_id)
+        found = self.index.find(chunk_id)
         if found is None:
-            raise ChunkMissingError(chunk_id, self.store, self._index.left_out)
+            raise ChunkMissingError(chunk_id, self.store, self.index.left_out)
         return found
 
     def _stored(self, found: Found) -> bytes:

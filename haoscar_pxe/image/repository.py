@@ -12,15 +12,16 @@ docs/repository.md describes the format. Writing is `writer.py`, reading back `r
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
 from haoscar_pxe.errors import IntegrityError, RepositoryError
 from haoscar_pxe.image.chunk_index import ChunkIndex
 from haoscar_pxe.image.durable import storage_errors, sync_folder, write_durably
-from haoscar_pxe.image.lock import writer_folder, writer_lock
+from haoscar_pxe.image.lock import no_writers, writer_folder, writer_lock
 from haoscar_pxe.image.manifest import MAX_MANIFEST_BYTES, Manifest, open_manifest
 from haoscar_pxe.image.signing import TrustedKeys
 from haoscar_pxe.image.store import FolderStore
@@ -112,7 +113,7 @@ class Repository:
         number = known[-1] if generation is None else generation
         if number not in known:
             raise RepositoryError(
-                f"image '{image}' has no generation {number} (it has {known[0]} to {known[-1]})",
+                f"image '{image}' has no generation {number} (it has {_ranges(known)})",
                 hint="'haoscar-pxe image list' shows what there is",
             )
         return self._read(image, number, trusted)
@@ -141,6 +142,15 @@ class Repository:
             finally:
                 writer.abandon()
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold off all writers of all images; what killed ones left in tmp/ is removed.
+
+        Raises BusyError at once if somebody writes.
+        """
+        with no_writers(self.path / "tmp", self.path / "locks" / "tmp"):
+            yield
+
     def _known_chunks(self) -> ChunkIndex:
         return ChunkIndex.of(self.store, self.store.pack_ids())
 
@@ -159,6 +169,18 @@ class Repository:
         manifest = open_manifest(sealed, trusted, str(path))
         check_names(manifest, image, number, str(path))
         return manifest
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Ascending numbers in words, for there are gaps after a prune.
+
+    >>> _ranges([1, 4, 5, 6, 9])
+    '1, 4 to 6, 9'
+    """
+    starts = [n for before, n in pairwise((-1, *numbers)) if n != before + 1]
+    ends = [n for n, after in pairwise((*numbers, -1)) if after != n + 1]
+    spans = zip(starts, ends, strict=True)
+    return ", ".join(f"{a} to {b}" if a != b else f"{a}" for a, b in spans)
 
 
 def check_names(manifest: Manifest, image: str, generation: int, where: str) -> None:

@@ -113,7 +113,7 @@ def test_unknown_images_and_generations_are_answered_with_the_known(
     store(repository)
     with pytest.raises(RepositoryError, match=r"no image 'other' \(it has: primary\)"):
         repository.generations("other")
-    with pytest.raises(RepositoryError, match=r"no generation 7 \(it has 1 to 1\)"):
+    with pytest.raises(RepositoryError, match=r"no generation 7 \(it has 1\)"):
         repository.manifest("primary", 7, TRUSTED)
 
 
@@ -218,7 +218,8 @@ def test_after_a_write_that_failed_nothing_is_committed(repository: Repository) 
     with repository.writer("primary") as writer:
         writer.add_entry(ROOT)
         with file_size_limit(1 << 20), pytest.raises(StorageError):
-            writer.add_chunk(random.Random(1).randbytes(2 << 20))
+            for seed in range(40):  # what is compressed beside the caller is written a little later
+                writer.add_chunk(random.Random(seed).randbytes(2 << 20))
         with pytest.raises(RepositoryError, match="can commit nothing more"):
             writer.commit(RECORD, KEY)
 
