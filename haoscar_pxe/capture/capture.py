@@ -13,15 +13,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from haoscar_pxe.capture.hooks import Hooks, quiesced
+from haoscar_pxe.capture.known import KnownTree, Recapture, ReusingSink, known_pages
 from haoscar_pxe.capture.layout_file import read_layout
 from haoscar_pxe.capture.reading import Clock, SystemClock
 from haoscar_pxe.capture.report import CaptureReport, report_of
+from haoscar_pxe.capture.statuses import StatusLog, load_statuses
 from haoscar_pxe.capture.taking import Subject, take
 from haoscar_pxe.command import Run, run
+from haoscar_pxe.errors import IntegrityError
 from haoscar_pxe.image.layout import DiskLayout
+from haoscar_pxe.image.page_entries import page_reader
 from haoscar_pxe.image.progress import Progress
 from haoscar_pxe.image.repository import Repository
-from haoscar_pxe.image.signing import SigningKey
+from haoscar_pxe.image.signing import SigningKey, TrustedKeys
+from haoscar_pxe.image.writer import GenerationWriter
 
 BY_CONFIGURATION = "excluded by the configuration"
 
@@ -33,7 +38,8 @@ class CaptureOptions:
     root: the tree, "/" for the running head. excluded: absolute paths on the captured machine
     that never belong (state folders, what the site names); a folder among them is kept empty.
     layout_file: a disk layout instead of the machine's own or the default. live: root is the
-    running head, so its disks and kernel are asked for. hooks: what quiesces it.
+    running head, so its disks and kernel are asked for. hooks: what quiesces it. full:
+    read every file, also those that look as they did at the last capture.
     """
 
     root: Path
@@ -42,6 +48,7 @@ class CaptureOptions:
     layout_file: Path | None = None
     live: bool = False
     hooks: Hooks = field(default_factory=Hooks)
+    full: bool = False
 
     @property
     def layout(self) -> DiskLayout | None:
@@ -66,9 +73,36 @@ def capture(
     )
     with repository.writer(options.image) as writer:
         with quiesced(options.hooks, run):
-            taken = take(subject, writer, progress, run, clock or SystemClock())
+            again = _again(options, repository, writer, signer)
+            sink = ReusingSink(writer, again.known) if again.known else writer
+            taken = take(subject, sink, progress, run, clock or SystemClock(), again)
+            if isinstance(sink, ReusingSink):
+                sink.flush()
         manifest = writer.commit(taken.record, signer)
+        again.statuses.save(_statuses_path(options, repository), manifest.id)
     return report_of(taken, manifest, time.monotonic() - began)
+
+
+def _again(
+    options: CaptureOptions, repository: Repository, writer: GenerationWriter, signer: SigningKey
+) -> Recapture:
+    """The generation before, if its statuses are at hand and it is one of ours."""
+    log = StatusLog(time.time_ns())
+    if options.full or not writer.parent:
+        return Recapture(None, log, 0)
+    try:
+        parent = repository.manifest(options.image, None, TrustedKeys.of(signer.public))
+    except IntegrityError:  # damaged, or signed by a key before this one
+        return Recapture(None, log, 0)
+    rows = load_statuses(_statuses_path(options, repository), parent.id, parent.entry_count)
+    if rows is None:
+        return Recapture(None, log, 0)
+    pages = known_pages(parent, page_reader(repository.store), writer.has_chunk)
+    return Recapture(KnownTree(pages, rows), log, parent.stored_bytes)
+
+
+def _statuses_path(options: CaptureOptions, repository: Repository) -> Path:
+    return repository.path / "cache" / f"{options.image}.statuses"
 
 
 def _never(options: CaptureOptions, repository: Repository) -> dict[bytes, str]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from haoscar_pxe.capture.advice import Adviser
 from haoscar_pxe.capture.belonging import Decision
 from haoscar_pxe.capture.default_layout import default_layout
+from haoscar_pxe.capture.known import Recapture
 from haoscar_pxe.capture.layout import with_usage
 from haoscar_pxe.capture.reading import Clock
 from haoscar_pxe.capture.scope import LeftOut
@@ -24,6 +25,8 @@ from haoscar_pxe.capture.tree import Captured, EntrySink, capture_tree, content_
 from haoscar_pxe.capture.warning import CaptureWarning
 from haoscar_pxe.command import Run
 from haoscar_pxe.errors import CaptureError
+from haoscar_pxe.image.attributes import sync_file_system
+from haoscar_pxe.image.folders import FOLDER_FLAGS, open_below
 from haoscar_pxe.image.layout import DiskLayout, file_systems
 from haoscar_pxe.image.manifest import Record
 from haoscar_pxe.image.progress import Progress
@@ -60,8 +63,15 @@ class Taken:
     warnings: tuple[CaptureWarning, ...]
 
 
-def take(subject: Subject, sink: EntrySink, progress: Progress, run: Run, clock: Clock) -> Taken:
-    """Put the tree into the sink.
+def take(
+    subject: Subject,
+    sink: EntrySink,
+    progress: Progress,
+    run: Run,
+    clock: Clock,
+    again: Recapture | None = None,
+) -> Taken:
+    """Put the tree into the sink. again: where the sink's repository is on this machine.
 
     Raises CaptureError, CommandError, MissingToolError (the tree or its disks cannot be captured)
     and whatever the sink raises.
@@ -69,8 +79,22 @@ def take(subject: Subject, sink: EntrySink, progress: Progress, run: Run, clock:
     created_ns = time.time_ns()
     with _opened(subject.root) as (root, root_fd):
         found = survey(Question(root, root_fd, subject.never, subject.live, subject.layout), run)
-        progress.expect(content_bytes(root_fd, found.scope))
-        captured = capture_tree(root_fd, found.scope, _places(found), sink, progress, clock)
+        if again is None or again.known is None:
+            progress.expect(content_bytes(root_fd, found.scope))
+        else:
+            progress.expect(again.expected_bytes)
+        if again is not None and not _sync(root_fd, found.scope.mount_points):
+            again.statuses.distrust()
+        captured = capture_tree(
+            root_fd,
+            found.scope,
+            _places(found),
+            sink,
+            progress,
+            clock,
+            again.known if again else None,
+            again.statuses if again else None,
+        )
     progress.expect(captured.stored_bytes)
     record = Record(
         created_ns=created_ns,
@@ -96,6 +120,24 @@ def _opened(root: Path) -> Iterator[tuple[bytes, int]]:
         yield path, fd
     finally:
         os.close(fd)
+
+
+def _sync(root_fd: int, mount_points: frozenset[bytes]) -> bool:
+    """Write back every file system that belongs; False if one could not be."""
+    try:
+        for point in mount_points:
+            fd = open_below(root_fd, point)
+            try:
+                readable = os.open(b".", FOLDER_FLAGS, dir_fd=fd)
+            finally:
+                os.close(fd)
+            try:
+                sync_file_system(readable)
+            finally:
+                os.close(readable)
+    except OSError:
+        return False
+    return True
 
 
 def _places(found: Survey) -> frozenset[bytes]:

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from haoscar_pxe.capture.entries import EntryReader
+from haoscar_pxe.capture.entries import EntryReader, KnownEntries
 from haoscar_pxe.capture.reading import ChunkSink, Clock
 from haoscar_pxe.capture.scope import Scope
+from haoscar_pxe.capture.statuses import StatusLog
 from haoscar_pxe.capture.walk import GONE, Losses, walk
 from haoscar_pxe.errors import CaptureError
 from haoscar_pxe.image.entry import Directory, Entry, File, stored_bytes
@@ -54,14 +55,17 @@ def capture_tree(
     sink: EntrySink,
     progress: Progress,
     clock: Clock,
+    known: KnownEntries | None = None,
+    statuses: StatusLog | None = None,
 ) -> Captured:
     """Put the tree into the sink. places: folders (b"" among them) to count used bytes by.
+    known: the generation before, whose unchanged files are not read. statuses: for the next one.
 
     Raises CaptureError naming every file and folder that could not be read: a clone without them
     is none. What merely vanished while it was captured is no error.
     """
     losses = Losses()
-    reader = EntryReader(root_fd, sink, clock)
+    reader = EntryReader(root_fd, sink, clock, known)
     used: Counter[bytes] = Counter()
     entries = total_bytes = 0
     for visit in walk(root_fd, scope, losses):
@@ -74,6 +78,8 @@ def capture_tree(
             losses.unreadable.append((visit.path, error))
             continue
         sink.add_entry(entry)
+        if statuses is not None:
+            statuses.add(reader.status)
         entries += 1
         size_bytes = stored_bytes(entry)
         total_bytes += size_bytes

@@ -7,6 +7,7 @@ exists needs one; `reader.py` looks it up.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from haoscar_pxe.errors import IntegrityError
@@ -61,6 +62,14 @@ class TreeChecker:
         self._last_key = sort_key(path)
         if isinstance(entry, Directory):
             self._folder = path
+
+    def follow(self, page: Sequence[Entry]) -> None:
+        """Check that entries, which were checked before in this order, may follow the last one."""
+        self.check(page[0])
+        self._last_key = sort_key(page[-1].path)
+        for entry in page:
+            if isinstance(entry, Directory):
+                self._folder = entry.path
 
     def _check_root(self, entry: Entry) -> None:
         if entry.path != b"" or not isinstance(entry, Directory):

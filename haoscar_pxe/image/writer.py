@@ -78,6 +78,11 @@ class GenerationWriter:
         """The number that a commit will give."""
         return self._number
 
+    @property
+    def parent(self) -> str:
+        """Id of the generation before, "" for the first one. Raises StorageError."""
+        return self._parent()
+
     def has_chunk(self, chunk_id: bytes) -> bool:
         """Whether repository or this writer hold the chunk already."""
         return chunk_id in self._added or chunk_id in self._known
@@ -105,6 +110,29 @@ class GenerationWriter:
         self._entry_count += 1
         if self._cutter.add(entry):
             self._end_page()
+
+    @property
+    def is_between_pages(self) -> bool:
+        """Whether the next entry begins a page."""
+        return not len(self._cutter)
+
+    def add_page(self, ref: PageRef, entries: Sequence[Entry]) -> None:
+        """Add a whole page of a generation before, where a page begins.
+
+        Raises MalformedTreeError as `add_entry`; the entries themselves were checked back then.
+        """
+        if not self.is_between_pages or not self.has_chunk(ref.chunk_id):
+            raise MalformedTreeError(ref.first, "its page cannot be put here")
+        self._checker.follow(entries)
+        for entry in entries:
+            if isinstance(entry, File):
+                self._check_chunks(entry)
+                self._logical_bytes += entry.size_bytes
+                self._stored_bytes += stored_bytes(entry)
+            elif isinstance(entry, HardLink):
+                self._links.setdefault(entry.target, entry.path)
+        self._entry_count += len(entries)
+        self._pages.append(ref)
 
     def commit(self, record: Record, signer: SigningKey) -> Manifest:
         """Make the generation exist, durably. Raises StorageError, MalformedTreeError.

@@ -113,7 +113,7 @@ def test_unknown_images_and_generations_are_answered_with_the_known(
     store(repository)
     with pytest.raises(RepositoryError, match=r"no image 'other' \(it has: primary\)"):
         repository.generations("other")
-    with pytest.raises(RepositoryError, match=r"no generation 7 \(it has 1\)"):
+    with pytest.raises(RepositoryError, match=r"no generation 7 \(it has 1 to 1\)"):
         repository.manifest("primary", 7, TRUSTED)
 
 
