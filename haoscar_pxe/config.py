@@ -7,7 +7,7 @@ file with its comments.
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from typing import Literal, TypeVar, get_type_hints
@@ -16,6 +16,7 @@ import msgspec
 
 from haoscar_pxe.errors import ConfigError
 from haoscar_pxe.image.repository import is_image_name
+from haoscar_pxe.image.retention import RetentionPolicy
 from haoscar_pxe.rendering import render
 
 FILE_NAME = "haoscar-pxe.toml"
@@ -128,6 +129,7 @@ class Config:
     serve: ServeConfig = field(default_factory=ServeConfig)
     install: InstallConfig = field(default_factory=InstallConfig)
     capture: CaptureConfig = field(default_factory=CaptureConfig)
+    retention: RetentionPolicy = field(default_factory=RetentionPolicy)
     head: tuple[HeadConfig, ...] = ()
     identity: tuple[IdentityRule, ...] = ()
 
@@ -140,9 +142,9 @@ class Config:
         return render("site/haoscar-pxe.toml", {name: getattr(self, name) for name in _SECTIONS})
 
 
-S = TypeVar("S", Paths, ServeConfig, InstallConfig, CaptureConfig)
+S = TypeVar("S", Paths, ServeConfig, InstallConfig, CaptureConfig, RetentionPolicy)
 L = TypeVar("L", HeadConfig, IdentityRule)
-_SECTIONS = ("paths", "serve", "install", "capture", "head", "identity")
+_SECTIONS = ("paths", "serve", "install", "capture", "retention", "head", "identity")
 
 
 def load(path: Path) -> Config:
@@ -187,6 +189,7 @@ def _config(document: dict[str, object], problems: list[str]) -> Config:
         serve=_section(ServeConfig, document.get("serve", {}), "serve", problems),
         install=_section(InstallConfig, document.get("install", {}), "install", problems),
         capture=_section(CaptureConfig, document.get("capture", {}), "capture", problems),
+        retention=_section(RetentionPolicy, document.get("retention", {}), "retention", problems),
         head=_several(HeadConfig, document.get("head", []), "head", problems),
         identity=_several(IdentityRule, document.get("identity", []), "identity", problems),
     )
@@ -254,6 +257,11 @@ def check(config: Config) -> list[str]:
         f"[[identity]]: path '{rule.path}' must be absolute"
         for rule in config.identity
         if not rule.path.startswith("/")
+    ]
+    problems += [
+        f"retention.{name}: {count} is below 0"
+        for name, count in asdict(config.retention).items()
+        if count < 0
     ]
     return problems + _head_problems(config.head)
 

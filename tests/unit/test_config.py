@@ -18,6 +18,7 @@ from haoscar_pxe.config import (
     parse,
 )
 from haoscar_pxe.errors import ConfigError
+from haoscar_pxe.image.retention import RetentionPolicy
 
 FULL = Config(
     paths=Paths("/srv/images", "/srv/state", "/srv/keys", "/srv/templates"),
@@ -36,6 +37,7 @@ FULL = Config(
     ),
     install=InstallConfig(shell_on_failure=True, after="poweroff", patience_s=60),
     capture=CaptureConfig(exclude=("/scratch", "/data")),
+    retention=RetentionPolicy(keep_last=1, keep_daily=0, keep_weekly=9, keep_monthly=99),
     head=(
         HeadConfig(
             image="primary",
@@ -125,3 +127,8 @@ def test_every_problem_of_a_head_is_reported() -> None:
 def test_head_of_an_image_is_found_by_its_name() -> None:
     assert FULL.head_of("primary").host == "root@192.0.2.9"
     assert Config().head_of("primary") == HeadConfig("primary")
+
+
+def test_a_negative_number_of_generations_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"retention.keep_daily: -1 is below 0"):
+        parse("[retention]\nkeep_daily = -1\n", "test", Path("/"))
