@@ -44,6 +44,7 @@ NEEDED: Final = (
 )
 OPTIONAL: Final = (
     Program("mkfs.vfat", "dosfstools", "images with an EFI system partition"),
+    Program("ssh", "openssh-client", "captures of another machine"),
     Program(QEMU, "qemu-system-x86 qemu-utils ipxe-qemu seabios", "rehearsals and the demo"),
     Program("debootstrap", "debootstrap", "the demo"),
 )
