@@ -8,6 +8,7 @@ import msgspec
 from haoscar_pxe.cli.generation_argument import generation_argument, manifest_of
 from haoscar_pxe.cli.image_diff import diff
 from haoscar_pxe.cli.image_files import cat, files
+from haoscar_pxe.cli.image_prune import prune
 from haoscar_pxe.cli.image_restore import restore
 from haoscar_pxe.cli.image_verify import verify
 from haoscar_pxe.cli.output import (
@@ -32,7 +33,7 @@ def image() -> None:
     """
 
 
-for command in (verify, diff, files, cat, restore):
+for command in (verify, diff, files, cat, restore, prune):
     image.add_command(command)
 
 
