@@ -56,7 +56,7 @@ chmod 700 {partial}/busybox || {{ status=$?; rm -rf {partial}; exit $status; }}"
 
 REST: Final = """\
 umask 077 && cd {partial} && mkdir new && ./busybox tar -x -z -f - -C new && ./busybox sync &&
-rm -rf {folder} && mv new {folder} && cd / && rm -rf {partial} &&
+{clear} && {{ [ -e {folder} ] || mv new {folder}; }} && cd / && rm -rf {partial} &&
 {folder}/bin/busybox find {place} -maxdepth 1 -name 'agent-*' -mtime +{days} -exec rm -rf {{}} + ||
 {{ status=$?; cd /; rm -rf {partial}; exit $status; }}"""
 
@@ -98,7 +98,7 @@ def deliver(bundle: AgentBundle, ssh: Ssh, run: Run, place: str = PLACE) -> Deli
     state = _state(bundle, ssh, run, folder)
     if state != "ready":
         log.info("sending the agent bundle to %s (it is %s there)", ssh.host, state)
-        _send(bundle, ssh, run, folder, place)
+        _send(bundle, ssh, run, folder, place, is_damaged=state == "damaged")
         state = _state(bundle, ssh, run, folder)
         if state != "ready":
             raise CaptureError(f"the agent bundle was sent to {ssh.host}, but it is {state} there")
@@ -133,8 +133,12 @@ def _state(bundle: AgentBundle, ssh: Ssh, run: Run, folder: str) -> str:
     return state
 
 
-def _send(bundle: AgentBundle, ssh: Ssh, run: Run, folder: str, place: str) -> None:
+def _send(
+    bundle: AgentBundle, ssh: Ssh, run: Run, folder: str, place: str, *, is_damaged: bool
+) -> None:
+    # One that another capture brought meanwhile stays: its agent runs from it.
     words = {
+        "clear": f"rm -rf {shlex.quote(folder)}" if is_damaged else "true",
         "place": shlex.quote(place),
         "partial": shlex.quote(f"{place}/agent-{secrets.token_hex(8)}.partial"),
         "folder": shlex.quote(folder),
