@@ -1,0 +1,62 @@
+"""How much of each part is done: the short form of every test run, and the long form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """Cases of each part.
+
+    point_step: every point_step-th system call and fault is taken (1: all of them).
+    reading_points: also calls that only read. flips: bits flipped, 0 for every single one.
+    together_s: seconds for which everything runs at once.
+    """
+
+    killed_captures: int
+    killed_restores: int
+    killed_prunes: int
+    point_step: int
+    reading_points: bool
+    short_writes: int
+    flips: int
+    damages: int
+    hostile_cases: int
+    many_entries: int
+    transfers: int
+    together_s: float
+    full_disks: int
+
+
+SHORT: Final = Amounts(
+    killed_captures=20,
+    killed_restores=10,
+    killed_prunes=10,
+    point_step=7,
+    reading_points=False,
+    short_writes=8,
+    flips=300,
+    damages=100,
+    hostile_cases=300,
+    many_entries=100_000,
+    transfers=20,
+    together_s=3.0,
+    full_disks=3,
+)
+LONG: Final = Amounts(
+    killed_captures=1_000,
+    killed_restores=500,
+    killed_prunes=300,
+    point_step=1,
+    reading_points=True,
+    short_writes=300,
+    flips=0,
+    damages=10_000,
+    hostile_cases=20_000,
+    many_entries=1_000_000,
+    transfers=1_000,
+    together_s=60.0,
+    full_disks=200,
+)
