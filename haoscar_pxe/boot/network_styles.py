@@ -69,11 +69,12 @@ class Style:
 
     def is_used(self, files: ImageFiles) -> bool:
         """Whether the image's addresses come from files of this style."""
-        is_on = not self.enabled or any(
-            link.rpartition(b"/")[2] in files.names(link.rpartition(b"/")[0])
-            for link in self.enabled
-        )
-        return is_on and bool(self.files(files))
+        return (not self.enabled or self.is_enabled(files)) and bool(self.files(files))
+
+    def is_enabled(self, files: ImageFiles) -> bool:
+        """Whether the service that reads these files is known to be on, with or without files."""
+        links = (link.rpartition(b"/") for link in self.enabled)
+        return any(name in files.names(folder) for folder, _, name in links)
 
 
 def _text(files: ImageFiles, path: bytes) -> str:
@@ -206,7 +207,21 @@ beside a NetworkManager or networkd that does the work."""
 
 
 def style_of(files: ImageFiles) -> Style | None:
-    """The style that the image uses; None when it configures no interface that we know of."""
+    """The style that the image uses; None when it configures no interface that we know of.
+
+    A NetworkManager or networkd that is on and has no files yet asks DHCP for everything: the
+    standby's files are its own then, not those of an ifupdown that knows the loopback only.
+    """
     used = [style for style in STYLES if style.is_used(files)]
     with_address = [style for style in used if style.interfaces(files)]
-    return next(iter([*with_address, *used]), None)
+    busy = [style for style in used if not _is_loopback_only(style, files)]
+    enabled = [style for style in STYLES if style.is_enabled(files)]
+    return next(iter([*with_address, *busy, *enabled, *used]), None)
+
+
+def _is_loopback_only(style: Style, files: ImageFiles) -> bool:
+    texts = [_text(files, path) for path in style.files(files)]
+    return style.name == "ifupdown" and not any(_BEYOND_LOOPBACK.search(text) for text in texts)
+
+
+_BEYOND_LOOPBACK = re.compile(r"^\s*iface\s+(?!lo\b)", re.MULTILINE)

@@ -46,6 +46,29 @@ def test_netplan_addresses_belong_to_the_name_the_device_is_given(
     assert configured(tmp_path, "etc/netplan/01.yaml", text) == [LAN]
 
 
+LOOPBACK = "auto lo\niface lo inet loopback\n"
+MANAGER = "etc/systemd/system/multi-user.target.wants/NetworkManager.service"
+
+
+@pytest.mark.parametrize(
+    ("files", "name"),
+    [
+        ({MANAGER: ""}, "NetworkManager"),
+        ({MANAGER: "", "etc/network/interfaces": LOOPBACK}, "NetworkManager"),
+        ({NETWORKD: "", "etc/network/interfaces": LOOPBACK}, "systemd-networkd"),
+        ({MANAGER: "", "etc/network/interfaces": LOOPBACK + "iface eno1 inet dhcp\n"}, "ifupdown"),
+        ({NETWORKD: "", "etc/netplan/01.yaml": "network:\n  version: 2\n"}, "netplan"),
+        ({"etc/network/interfaces": LOOPBACK}, "ifupdown"),
+        ({"etc/hostname": "head\n"}, None),
+    ],
+)
+def test_a_head_that_asks_dhcp_keeps_the_program_that_does_it(
+    files: dict[str, str], name: str | None, tmp_path: Path
+) -> None:
+    style = style_of(tree(tmp_path, files))
+    assert (style and style.name) == name
+
+
 def test_an_alias_is_the_card_it_is_on(tmp_path: Path) -> None:
     stanza = "auto lan9:1\niface lan9:1 inet static\n  address 10.77.0.10/24\n"
     assert configured(tmp_path, "etc/network/interfaces", stanza) == [LAN]
