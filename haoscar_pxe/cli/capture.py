@@ -59,6 +59,11 @@ LISTED = 10
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A disk layout (JSON, as 'image show --json' prints it) instead of the head's own.",
 )
+@click.option(
+    "--full",
+    is_flag=True,
+    help="Read every file, also those that look unchanged (over ssh all are read anyway).",
+)
 @json_option
 @pass_site
 def capture(
@@ -69,6 +74,7 @@ def capture(
     remote_folder: str | None,
     root: Path,
     layout: Path | None,
+    full: bool,
     as_json: bool,
 ) -> None:
     """Capture the running head as the next generation of image NAME ('capture primary').
@@ -92,6 +98,7 @@ def capture(
         layout_file=layout,
         live=root == LIVE_ROOT or (not wanted.host and root.resolve() == LIVE_ROOT),
         hooks=Hooks(wanted.before, wanted.after),
+        full=full,
     )
     report = _captured(site, wanted, options, quiet=as_json)
     if as_json:

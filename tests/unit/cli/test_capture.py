@@ -54,6 +54,16 @@ def test_this_machine_is_captured_if_that_is_what_is_typed(config: Path) -> None
     assert not (folder / "agents").exists()
 
 
+def test_a_full_capture_stores_nothing_twice(config: Path) -> None:
+    tree = config.parent / "tree"
+    (tree / "data").write_bytes(b"old data")
+    words = ("capture", "near", "--root", str(tree))
+    assert call(config, *words).exit_code == 0
+    result = call(config, *words, "--full")
+    assert result.exit_code == 0, result.output
+    assert "near generation 2: 4 entries, 16 B of content, 0 B added" in result.output
+
+
 def test_a_host_that_is_an_option_is_refused(config: Path) -> None:
     result = call(config, "capture", "near", "--host", "-oProxyCommand=reboot")
     assert isinstance(result.exception, SshError)
