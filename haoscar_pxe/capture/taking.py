@@ -108,7 +108,10 @@ def take(
 
 @contextmanager
 def _opened(root: Path) -> Iterator[tuple[bytes, int]]:
-    """The root's path without symbolic links, and a descriptor of it."""
+    """The root's path without symbolic links, and a descriptor of it.
+
+    Raises CaptureError, also for an OSError in the block: whatever is read there is of the tree.
+    """
     try:
         path = os.path.realpath(os.fsencode(root), strict=True)
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -118,6 +121,10 @@ def _opened(root: Path) -> Iterator[tuple[bytes, int]]:
         ) from error
     try:
         yield path, fd
+    except OSError as error:
+        raise CaptureError(
+            f"{root} cannot be captured: {error}", hint="'dmesg' tells if its disk is failing"
+        ) from error
     finally:
         os.close(fd)
 

@@ -36,14 +36,14 @@ def writer_lock(path: Path, image: str) -> Iterator[None]:
     with storage_errors("lock", path):
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BusyError(
-                f"image '{image}' is being captured by {_holder(fd)}",
-                hint="wait for it to end, or stop it",
-            ) from error
-        with storage_errors("lock", path):
+        with storage_errors("lock", path):  # not every network file system has flock
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise BusyError(
+                    f"image '{image}' is being captured by {_holder(fd)}",
+                    hint="wait for it to end, or stop it",
+                ) from error
             _sign(fd)
         yield
     finally:

@@ -155,10 +155,12 @@ class Repository:
         return ChunkIndex.of(self.store, self.store.pack_ids())
 
     def _numbers(self, image: str) -> list[int]:
-        try:
-            names = [file.name for file in (self.path / "images" / image).iterdir()]
-        except FileNotFoundError:
-            return []
+        folder = self.path / "images" / image
+        with storage_errors("list", folder):
+            try:
+                names = [file.name for file in folder.iterdir()]
+            except (FileNotFoundError, NotADirectoryError):
+                return []
         matches = (_MANIFEST_NAME.fullmatch(name) for name in names)
         return sorted(int(match[1]) for match in matches if match)
 

@@ -143,6 +143,12 @@ def test_what_is_no_folder_is_refused(repository: Repository, tree: Path) -> Non
         repository.generations("primary")
 
 
+def test_what_cannot_be_looked_at_is_said_in_a_sentence(repository: Repository, tree: Path) -> None:
+    (tree / "lib").symlink_to("n" * 300)
+    with pytest.raises(CaptureError, match=r"cannot be captured: .*File name too long"):
+        take(repository, tree)
+
+
 def test_two_captures_of_one_image_at_once_do_not_mix(repository: Repository, tree: Path) -> None:
     with repository.writer("primary"), pytest.raises(BusyError):
         take(repository, tree)

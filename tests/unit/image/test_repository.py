@@ -107,13 +107,20 @@ def test_generations_count_up_and_name_their_parents(repository: Repository) -> 
     assert repository.images() == ["primary"]
 
 
+def test_a_file_among_the_images_is_passed_over(repository: Repository) -> None:
+    store(repository)
+    (repository.path / "images/README.md").write_text("Images of this site.\n")
+    assert repository.images() == ["primary"]
+    assert repository.generations("primary") == [1]
+
+
 def test_unknown_images_and_generations_are_answered_with_the_known(
     repository: Repository,
 ) -> None:
     store(repository)
     with pytest.raises(RepositoryError, match=r"no image 'other' \(it has: primary\)"):
         repository.generations("other")
-    with pytest.raises(RepositoryError, match=r"no generation 7 \(it has 1 to 1\)"):
+    with pytest.raises(RepositoryError, match=r"no generation 7 \(it has 1\)"):
         repository.manifest("primary", 7, TRUSTED)
 
 
