@@ -19,8 +19,9 @@ from haoscar_pxe.boot.boot_files import grub_config
 from haoscar_pxe.boot.host_files import edit_fstab, edit_hosts
 from haoscar_pxe.boot.image_files import ImageFiles
 from haoscar_pxe.boot.interface_names import interface_names
-from haoscar_pxe.boot.network_styles import Style, style_of
+from haoscar_pxe.boot.network_styles import STYLES, Style, style_of
 from haoscar_pxe.config import IdentityRule
+from haoscar_pxe.errors import BootError
 from haoscar_pxe.image.layout import DiskLayout
 from haoscar_pxe.nodes.declare import routed
 from haoscar_pxe.nodes.node import Interface, Node
@@ -31,6 +32,21 @@ GRUB_CONFIGS = (b"boot/grub/grub.cfg", b"boot/grub2/grub.cfg")
 PERSISTENT_NAMES = b"etc/udev/rules.d/70-persistent-net.rules"
 NAMESPACE = uuid.UUID("6d4c40a4-76c7-4a12-9c4e-8d2f1d3f5a55")
 """Of the connection UUIDs that are derived from a node's name and MAC, so that they stay."""
+
+
+class UnknownNetworkError(BootError):
+    """The image configures its network in a way that we cannot rewrite.
+
+    The standby would come up without an address, or worse, with the primary's.
+    """
+
+    def __init__(self, image: str) -> None:
+        known = ", ".join(style.name for style in STYLES)
+        super().__init__(
+            f"image {image} configures its network in no way that is known here ({known})",
+            hint="configure the head's network in one of them, or give the files that hold its "
+            "addresses as [[identity]] in the configuration",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +65,12 @@ def identity(
 ) -> tuple[IdentityChange, ...]:
     """Every declared difference, ordered by path; one for each path.
 
-    Raises ConfigError if a template is missing or wrong.
+    Raises ConfigError if a template is missing or wrong, UnknownNetworkError.
     """
     node = routed(node, site.gateway)
     style = style_of(files)
+    if style is None and not site.rules:
+        raise UnknownNetworkError(node.image)
     named = _named_interfaces(node, files, style)
     changes = [
         *_host_name(node, files, style, site),

@@ -9,6 +9,7 @@ import pytest
 from haoscar_pxe.boot.identity import Site, identity
 from haoscar_pxe.boot.network_styles import style_of
 from haoscar_pxe.config import IdentityRule
+from haoscar_pxe.errors import BootError
 from haoscar_pxe.image.layout import Boot, Disk, DiskLayout, FileSystem, Partition
 from haoscar_pxe.nodes.declare import interface, new_node
 from haoscar_pxe.nodes.node import Interface, Node
@@ -71,6 +72,8 @@ STYLES = {
         MANAGER: "",
     },
 }
+
+HEAD = {**BASE, **STYLES["ifupdown"]}
 
 
 def changes(
@@ -143,7 +146,7 @@ def test_an_image_with_disks_keeps_fstab_and_grubs_menu(tmp_path: Path) -> None:
 
 
 def test_a_tree_without_disks_is_given_fstab_and_grubs_menu(tmp_path: Path) -> None:
-    files = tree(tmp_path, {**BASE, "boot/initrd.img-6.1.0-9-amd64": "x"})
+    files = tree(tmp_path, {**HEAD, "boot/initrd.img-6.1.0-9-amd64": "x"})
     listed = {c.path.decode(): c for c in identity(NODE, files, layout(is_default=True), Site())}
     assert "UUID=d0d0" in text(listed["etc/fstab"])
     menu = text(listed["boot/grub/grub.cfg"])
@@ -152,15 +155,22 @@ def test_a_tree_without_disks_is_given_fstab_and_grubs_menu(tmp_path: Path) -> N
 
 
 def test_a_machine_id_that_dbus_keeps_apart_is_changed_too(tmp_path: Path) -> None:
-    files = tree(tmp_path, {**BASE, "var/lib/dbus/machine-id": BASE["etc/machine-id"]})
+    files = tree(tmp_path, {**HEAD, "var/lib/dbus/machine-id": BASE["etc/machine-id"]})
     listed = changes(files)
     assert text(listed["var/lib/dbus/machine-id"]) == f"{NODE.machine_id}\n"
     assert text(listed["etc/machine-id"]) == f"{NODE.machine_id}\n"
 
 
+def test_an_image_whose_addresses_cannot_be_found_is_refused(tmp_path: Path) -> None:
+    wicked = {"etc/sysconfig/network/ifcfg-eth0": "IPADDR='10.77.0.10/24'\n"}
+    with pytest.raises(BootError, match="primary configures its network in no way") as refused:
+        changes(tree(tmp_path, {**BASE, **wicked}))
+    assert "[[identity]]" in refused.value.hint
+
+
 def test_names_tied_to_the_primarys_cards_are_removed(tmp_path: Path) -> None:
     path = "etc/udev/rules.d/70-persistent-net.rules"
-    listed = changes(tree(tmp_path, {**BASE, path: 'ATTR{address}=="aa", NAME="eth0"\n'}))
+    listed = changes(tree(tmp_path, {**HEAD, path: 'ATTR{address}=="aa", NAME="eth0"\n'}))
     assert listed[path].content is None
 
 

@@ -13,7 +13,7 @@ from haoscar_pxe.command import run
 from haoscar_pxe.errors import CommandError
 from haoscar_pxe.nodes.declare import interface, new_node
 from tests.unit.boot.folder_files import tree
-from tests.unit.boot.test_identity import BASE, layout
+from tests.unit.boot.test_identity import HEAD, layout
 
 LAN, PUBLIC, OTHER = "52:54:00:00:00:20", "52:54:00:00:00:21", "52:54:00:00:00:99"
 NODE = new_node(
@@ -36,7 +36,7 @@ esac
 
 def files(root: Path, *, has_systemd: bool = True) -> dict[str, str]:
     systemd = {"usr/lib/systemd/systemd": ""} if has_systemd else {}
-    changes = identity(NODE, tree(root, {**BASE, **systemd}), layout(), Site())
+    changes = identity(NODE, tree(root, {**HEAD, **systemd}), layout(), Site())
     return {each.path.decode(): (each.content or b"").decode() for each in changes}
 
 
