@@ -36,7 +36,8 @@ from haoscar_pxe.image.folders import (
     open_root,
 )
 from haoscar_pxe.image.progress import Progress
-from haoscar_pxe.image.reader import ChunkReader, extents
+from haoscar_pxe.image.read_ahead import ReadAhead
+from haoscar_pxe.image.reader import ChunkReader
 
 LOST_AND_FOUND = b"lost+found"
 FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -65,7 +66,8 @@ def restore(
         raise RestoreError(f"cannot restore into {target}: {error.strerror}") from error
     try:
         _refuse_content(root_fd, target, allowed)
-        _Restorer(root_fd, chunks, target, progress, allowed).lay_all(entries)
+        with ReadAhead(entries, chunks) as ahead:
+            _Restorer(root_fd, ahead, target, progress, allowed).lay_all()
     finally:
         os.close(root_fd)
 
@@ -76,23 +78,23 @@ class _Restorer:
     def __init__(
         self,
         root_fd: int,
-        chunks: ChunkReader,
+        ahead: ReadAhead,
         target: Path,
         progress: Progress,
         allowed: frozenset[bytes],
     ) -> None:
         self._root_fd = root_fd
-        self._chunks = chunks
+        self._ahead = ahead
         self._target = target
         self._progress = progress
         self._allowed = allowed
         self._folders = FolderChain(self._leave)
         self._unfinished: list[tuple[Directory, bool]] = []
 
-    def lay_all(self, entries: Iterable[Entry]) -> None:
+    def lay_all(self) -> None:
         path = b""
         try:
-            for entry in entries:
+            for entry in self._ahead.entries():
                 path = entry.path
                 self._lay(entry)
                 self._progress.advance(0)
@@ -141,7 +143,7 @@ class _Restorer:
         fd = os.open(name, FILE_FLAGS, 0o600, dir_fd=folder_fd)
         try:
             end = 0
-            for offset, data in extents(entry, self._chunks):
+            for offset, data in self._ahead.content(entry):
                 _write_at(fd, data, offset)
                 end = offset + len(data)
                 self._progress.advance(len(data), 0)

@@ -225,8 +225,8 @@ def test_after_a_write_that_failed_nothing_is_committed(repository: Repository) 
     with repository.writer("primary") as writer:
         writer.add_entry(ROOT)
         with file_size_limit(1 << 20), pytest.raises(StorageError):
-            for seed in range(40):  # what is compressed beside the caller is written a little later
-                writer.add_chunk(random.Random(seed).randbytes(2 << 20))
+            # What is compressed beside the caller is written a little later.
+            list(map(writer.add_chunk, (random.Random(n).randbytes(2 << 20) for n in range(40))))
         with pytest.raises(RepositoryError, match="can commit nothing more"):
             writer.commit(RECORD, KEY)
 

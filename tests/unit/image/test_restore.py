@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from haoscar_pxe.errors import RestoreError
 from haoscar_pxe.image.compare import compare
 from haoscar_pxe.image.entry import Directory, Entry, Fifo, File, HardLink, Metadata, Symlink
 from haoscar_pxe.image.progress import Silence
+from haoscar_pxe.image.read_ahead import BATCH_ITEMS
 from haoscar_pxe.image.reader import ChunkReader, entries
 from haoscar_pxe.image.repository import Repository
 from haoscar_pxe.image.restore import restore
@@ -282,6 +284,11 @@ def test_a_folder_that_is_moved_away_meanwhile_ends_the_restore(
         yield Directory(b"", META)
         for depth in range(1, 80):
             yield Directory(b"/".join([b"d"] * depth), META)
+        deepest = b"/".join([b"d"] * 79)
+        for number in range(2 * BATCH_ITEMS):
+            yield Fifo(deepest + b"/%d" % number, META)
+        while not (target / os.fsdecode(deepest) / "0").exists():
+            time.sleep(0.01)  # entries are read ahead of what is laid down
         (target / "d/d/d").rename(tmp_path / "moved")
         yield Fifo(b"z", META)
 
