@@ -49,7 +49,9 @@ class Machine:
         self._qmp = Path(self._run_folder.name, "qmp")
         self._network = network
         self._name = name
-        self._taps = [network.add_tap(f"{name}{i}") for i in range(len(hardware.macs))]
+        self._taps = [
+            network.add_tap(f"{name}{i}", is_apart=i > 0) for i in range(len(hardware.macs))
+        ]
         self._process: subprocess.Popen[bytes] | None = None
         self.console_log.write_bytes(b"")
         self._said_before = 0

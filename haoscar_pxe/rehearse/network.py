@@ -55,10 +55,15 @@ class Network:
         finally:
             netns.popns()
 
-    def add_tap(self, name: str) -> str:
-        """Make a tap on the bridge for one machine's network card; at most 15 characters."""
+    def add_tap(self, name: str, *, is_apart: bool = False) -> str:
+        """Make a tap for one machine's network card; at most 15 characters.
+
+        It is on the bridge, or is_apart: a wire with nobody else on it. Linux answers ARP for each
+        of its addresses on every card, so two cards on one wire both claim what one of them has.
+        """
         self._ip("tuntap", "add", "dev", name, "mode", "tap")
-        self._ip("link", "set", name, "master", BRIDGE, "up")
+        wire = [] if is_apart else ["master", BRIDGE]
+        self._ip("link", "set", name, *wire, "up")
         return name
 
     def remove_tap(self, name: str) -> None:

@@ -74,6 +74,18 @@ def test_each_interface_has_a_card_but_only_the_first_boots(tmp_path: Path) -> N
     ]
 
 
+def test_only_the_first_card_is_on_the_rehearsals_wire(tmp_path: Path) -> None:
+    run = RecordedRun()
+    network = Network("hx-1-1", IPv4Interface("10.77.0.1/24"), run)
+    hardware = replace(HARDWARE, macs=("52:54:00:00:00:20", "52:54:00:00:00:21"))
+    with Machine(tmp_path, network, hardware):
+        up = [words[3:] for words in run.asked if words[-1] == "up"]
+    assert up == [
+        ["link", "set", "machine0", "master", "br0", "up"],
+        ["link", "set", "machine1", "up"],
+    ]
+
+
 def test_a_comma_in_a_folders_name_is_no_option(tmp_path: Path) -> None:
     with Machine(tmp_path / "a,b", NETWORK, HARDWARE) as machine:
         argv = machine.argv(stop_at_reset=False)
