@@ -65,8 +65,9 @@ def capture_remote(
     began, created_ns = time.monotonic(), time.time_ns()
     delivered = deliver(bundle, head.ssh, run, head.place)
     request = _request(options, delivered)
-    page_of = _pages_of_parent(repository, options.image, signer)
     with repository.writer(options.image) as writer:
+        # Under the writer's lock: nobody prunes what is found here to be known.
+        page_of = _pages_of_parent(repository, options.image, signer)
         receiver = Receiver(writer, page_of, progress)
         with _agent(delivered, bundle) as channel:
             channel.send(request)
