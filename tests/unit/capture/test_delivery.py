@@ -110,6 +110,23 @@ def test_one_that_no_capture_used_for_a_week_goes(bundle: AgentBundle, place: Pa
     assert {path.name for path in place.iterdir()} == {"agent-young", "other", folder.name}
 
 
+def program(folder: Path, name: str, lines: str) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(f"#!/bin/sh\n{lines}\n")
+    (folder / name).chmod(0o755)
+
+
+def test_a_login_that_is_not_roots_goes_by_sudo(bundle: AgentBundle, place: Path) -> None:
+    programs = place.parents[1] / "programs"
+    program(programs, "id", "echo 1000")
+    program(programs, "sudo", f'[ "$1" = -n ] && shift && echo "$1" >>{programs}/log && exec "$@"')
+    ssh = local_ssh(place.parents[1], f"PATH={programs}:$PATH")
+    there = deliver(bundle, ssh, run, str(place))
+    assert there.ssh.as_root == ("sudo", "-n")
+    assert Path(there.folder).is_dir()
+    assert (programs / "log").read_text().split() == ["true", "sh", "sh", "sh", "sh"]
+
+
 @pytest.mark.parametrize(
     ("answer", "sentence"),
     [
