@@ -128,7 +128,9 @@ def _live_as_child(work: Callable[[], None], words: Path, stopped: bool) -> NoRe
 def _ending(code: int) -> Ending:
     if code < 0:
         return "killed"
-    return {0: "done", REFUSED_STATUS: "refused"}.get(code, "unexpected")  # type: ignore[return-value]
+    if code == 0:
+        return "done"
+    return "refused" if code == REFUSED_STATUS else "unexpected"
 
 
 def _wait_until_traced(pid: int, strace: subprocess.Popen[bytes]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final, TypeAlias
 
 import msgspec
@@ -99,8 +100,12 @@ TREES: Final[dict[str, list[Entry]]] = {
 def hostile_generations() -> Iterator[tuple[str, Forging]]:
     """Every forged generation by its name. All must be refused."""
     for name, entries in TREES.items():
-        yield name, lambda forgery, entries=entries: forgery.put_entries(entries, DATA)  # type: ignore[misc]
+        yield name, partial(_put_tree, entries)
     yield from {**PAGES, **BOMBS, **PACKS, **MANIFESTS}.items()
+
+
+def _put_tree(entries: list[Entry], forgery: Forgery) -> None:
+    forgery.put_entries(entries, DATA)
 
 
 def many_small(count: int) -> list[Entry]:

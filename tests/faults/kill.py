@@ -12,6 +12,7 @@ import os
 import select
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -75,7 +76,7 @@ def _killed_capture(
 ) -> tuple[Ending, str]:
     """How the capture ended, and where the kill found it."""
     reader, writer = os.pipe()
-    child = forked(lambda: _telling_capture(scenario, writer), folder / "words")
+    child = forked(partial(_telling_capture, scenario, writer), folder / "words")
     os.close(writer)
     try:
         if in_commit:
@@ -118,7 +119,7 @@ def _measure(scenario: Capturing, folder: Path) -> Durations:
         scenario.prepare()
         reader, writer = os.pipe()
         began = time.monotonic()
-        child = forked(lambda pipe=writer: _telling_capture(scenario, pipe), folder / "words")  # type: ignore[misc]
+        child = forked(partial(_telling_capture, scenario, writer), folder / "words")
         os.close(writer)
         os.read(reader, 1)
         commit_began = time.monotonic()
