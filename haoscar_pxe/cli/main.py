@@ -14,15 +14,7 @@ from types import FrameType
 import click
 
 from haoscar_pxe import __version__
-from haoscar_pxe.cli.boot import boot
-from haoscar_pxe.cli.capture import capture
-from haoscar_pxe.cli.demo import demo
-from haoscar_pxe.cli.doctor import doctor
-from haoscar_pxe.cli.image import image
-from haoscar_pxe.cli.init import init
-from haoscar_pxe.cli.node import node
-from haoscar_pxe.cli.rehearse import rehearse
-from haoscar_pxe.cli.serve import serve
+from haoscar_pxe.cli.late import LateGroup
 from haoscar_pxe.cli.site import Site
 from haoscar_pxe.errors import HaoscarError
 
@@ -31,7 +23,13 @@ LOG_FORMAT = "%(message)s"
 DEBUG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Program(LateGroup):
+    late = ("init", "capture", "image", "node", "boot", "serve", "rehearse", "demo", "doctor")
+
+
+@click.group(
+    cls=_Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.option(
     "--config",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -54,10 +52,6 @@ def program(context: click.Context, config: Path | None, verbose: bool) -> None:
     )
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     context.obj = Site(config)
-
-
-for command in (init, capture, image, node, boot, serve, rehearse, demo, doctor):
-    program.add_command(command)
 
 
 def main() -> None:
