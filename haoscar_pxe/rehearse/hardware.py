@@ -1,9 +1,9 @@
 """What a rehearsal's machine is made of, and QEMU's words for its parts.
 
 The network cards are those whose boot ROMs come with QEMU, less rtl8139 and vmxnet3: lpxelinux was
-seen to load a kernel over them at 70 to 120 kB/s, because they lose part of each burst. The disks are what SeaBIOS boots from
-and what heads have: the names that Linux gives them (/dev/vda, /dev/sda, /dev/nvme0n1) differ, and
-so do the drivers that the image's initrd needs.
+seen to load a kernel over them at 70 to 120 kB/s, because they lose part of each burst.
+The disks are what SeaBIOS boots from and what heads have: the names that Linux gives them
+(/dev/vda, /dev/sda, /dev/nvme0n1) differ, and so do the drivers that the image's initrd needs.
 
 Each part has its PCI slot, the first network card slot 3, so that systemd names it ens3 in every
 machine.
