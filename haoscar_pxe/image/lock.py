@@ -108,7 +108,8 @@ def _held(lock: Path, *, wait: bool = True) -> Iterator[None]:
     with storage_errors("lock", lock):
         fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        _take(fd, wait)
+        with storage_errors("lock", lock):
+            _take(fd, wait)
         with suppress(OSError):  # for people only, and a full disk is no reason not to prune
             _sign(fd)
         yield

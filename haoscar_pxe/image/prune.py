@@ -189,7 +189,8 @@ def _replace(
                     writer.add(chunk_id, chunks.chunk(chunk_id))
                 progress.advance(use.needed_bytes, 0)
             writer.close()
-            made = [path.stem for path in folder.glob("*.pack")]
+            with storage_errors("list", folder):
+                made = [path.stem for path in folder.glob("*.pack")]
             writer.publish(store)
         finally:
             writer.abandon()

@@ -217,7 +217,10 @@ def _write_at(fd: int, data: bytes, offset: int) -> None:
 
 def _refuse_content(root_fd: int, target: Path, allowed: frozenset[bytes]) -> None:
     """Raise RestoreError if the target holds anything but allowed folders."""
-    found = sorted(_strangers(root_fd, b"", allowed))
+    try:
+        found = sorted(_strangers(root_fd, b"", allowed))
+    except OSError as error:
+        raise RestoreError(f"cannot look into {target}: {error.strerror}") from error
     if found:
         raise RestoreError(
             f"{target} is not empty: it holds {os.fsdecode(found[0])!r}"
