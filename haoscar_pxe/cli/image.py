@@ -7,6 +7,7 @@ import msgspec
 
 from haoscar_pxe.cli.generation_argument import generation_argument, manifest_of
 from haoscar_pxe.cli.image_diff import diff
+from haoscar_pxe.cli.image_export import export
 from haoscar_pxe.cli.image_files import cat, files
 from haoscar_pxe.cli.image_prune import prune
 from haoscar_pxe.cli.image_restore import restore
@@ -33,7 +34,7 @@ def image() -> None:
     """
 
 
-for command in (verify, diff, files, cat, restore, prune):
+for command in (verify, diff, files, cat, restore, export, prune):
     image.add_command(command)
 
 

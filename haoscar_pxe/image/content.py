@@ -59,6 +59,24 @@ def gaps(entry: File) -> Iterator[tuple[int, int]]:
         yield end, entry.size_bytes
 
 
+def spans(entry: File) -> list[tuple[int, int]]:
+    """(start, end) of the data between the holes, in ascending order; touching extents are one.
+
+    >>> from haoscar_pxe.image.entry import Extent, Metadata
+    >>> id = bytes(32)
+    >>> extents = (Extent(2, 3, id), Extent(5, 1, id), Extent(8, 1, id))
+    >>> spans(File(b"f", Metadata(0, 0, 0, 0), 9, extents))
+    [(2, 6), (8, 9)]
+    """
+    found: list[tuple[int, int]] = []
+    for extent in entry.extents:
+        start, end = extent.offset_bytes, extent.offset_bytes + extent.size_bytes
+        if found and found[-1][1] == start:
+            start = found.pop()[0]
+        found.append((start, end))
+    return found
+
+
 def _is_zero(fd: int, start: int, end: int) -> bool:
     """Whether all bytes are zero; real holes are stepped over without reading them."""
     at = _next_data(fd, start, end)

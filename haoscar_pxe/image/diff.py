@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias
 from msgspec import structs
 
 from haoscar_pxe.image.compare import Aspect
+from haoscar_pxe.image.content import spans
 from haoscar_pxe.image.entry import (
     Device,
     Entry,
@@ -179,7 +180,7 @@ def _specifics(
             elif before.extents != after.extents:
                 if not is_same_content(before, after, contents()):
                     yield "content"
-                elif _spans(before) != _spans(after):
+                elif spans(before) != spans(after):
                     yield "holes"
         case Symlink(), Symlink() if before.target != after.target:
             yield "target"
@@ -203,17 +204,6 @@ def _new_bytes(before: Entry, after: Entry) -> int:
         return 0
     had = {extent.chunk_id for extent in before.extents} if isinstance(before, File) else set()
     return sum(each.size_bytes for each in after.extents if each.chunk_id not in had)
-
-
-def _spans(entry: File) -> list[tuple[int, int]]:
-    """Where the file has data, as (start, end), touching extents as one."""
-    spans: list[tuple[int, int]] = []
-    for extent in entry.extents:
-        start, end = extent.offset_bytes, extent.offset_bytes + extent.size_bytes
-        if spans and spans[-1][1] == start:
-            start = spans.pop()[0]
-        spans.append((start, end))
-    return spans
 
 
 def _device(entry: Device) -> tuple[bool, int, int]:

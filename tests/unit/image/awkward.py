@@ -30,15 +30,16 @@ ACL = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in A
 CAP_NET_RAW = struct.pack("<IIIII", 0x02000001, 1 << 13, 0, 0, 0)  # linux/capability.h, v2
 
 
-def build(root: Path) -> None:
-    """Make the tree in a folder that exists already."""
+def build(root: Path, *, deep: bool = True) -> None:
+    """Make the tree in a folder that exists already. deep: with a path longer than PATH_MAX."""
     _files(root)
     _names(root)
     _special(root)
     _folders(root)
     if IS_ROOT:
         _roots_own(root)
-    _deep(root)
+    if deep:
+        _deep(root)
     _times(root)
 
 
