@@ -79,7 +79,7 @@ def linkage(data: bytes) -> Linkage:
     """Read the dynamic section. Raises ElfError."""
     try:
         return _linkage(data)
-    except (struct.error, ValueError, UnicodeDecodeError) as error:
+    except (struct.error, ValueError, OverflowError) as error:
         raise ElfError(f"damaged ELF file: {error}") from error
 
 
@@ -87,7 +87,7 @@ def section(data: bytes, name: bytes) -> bytes:
     """The bytes of a section, b"" if there is none of that name. Raises ElfError."""
     try:
         sections = dict(_sections(data))
-    except (struct.error, ValueError) as error:
+    except (struct.error, ValueError, OverflowError) as error:
         raise ElfError(f"damaged ELF file: {error}") from error
     return sections.get(name, b"")
 
@@ -103,7 +103,7 @@ def without_symbols(data: bytes) -> bytes:
     offset, size, count = header.program_headers
     try:
         ends = [segment.offset + segment.file_size for segment in _segments(data, header)]
-    except struct.error as error:
+    except (struct.error, OverflowError) as error:
         raise ElfError(f"damaged ELF file: {error}") from error
     end = max([FILE_HEADER.size, offset + size * count, *ends])
     if not ends or end >= len(data):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import blake3
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from haoscar_pxe.boot.elf import (
@@ -93,6 +93,7 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
 
 
 @given(at=st.integers(0, 500), value=st.integers(0, 255))
+@example(at=47, value=128)
 def test_a_flipped_byte_is_read_or_refused(at: int, value: int) -> None:
     body = bytearray(module(b"license=GPL\0" * 20))
     body[at % len(body)] = value
