@@ -35,7 +35,8 @@ from haoscar_pxe.image.manifest import (
 from haoscar_pxe.image.pack import Kind
 from haoscar_pxe.image.pack_writer import PackWriter
 from haoscar_pxe.image.page import PageCutter
-from haoscar_pxe.image.reader import ChunkReader, check_link_target
+from haoscar_pxe.image.page_entries import page_reader
+from haoscar_pxe.image.reader import check_link_target
 from haoscar_pxe.image.signing import SigningKey, TrustedKeys
 from haoscar_pxe.image.store import FolderStore
 from haoscar_pxe.image.tree import MalformedTreeError, TreeChecker
@@ -186,7 +187,7 @@ class GenerationWriter:
         """Every hard link's target is in the pages just written, and can be linked to."""
         if not self._links:
             return
-        chunks = ChunkReader(self._store)
+        chunks = page_reader(self._store)
         for target, path in sorted(self._links.items()):
             check_link_target(self._pages, chunks, path, target)
 
