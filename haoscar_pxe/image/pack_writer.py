@@ -46,7 +46,7 @@ class PackWriter:
         self._kind = kind
         self._compressing = Compressing(threads)
         self._syncing = ThreadPoolExecutor(1, "sync")
-        self._synced: list[Future[None]] = []
+        self._synced: list[tuple[_OpenPack, Future[None]]] = []
         self._open: _OpenPack | None = None
         self._complete: list[str] = []
         self.packed_bytes = 0
@@ -63,12 +63,15 @@ class PackWriter:
         self._wait_for_syncs(0)
 
     def abandon(self) -> None:
-        """Let go of the file that is open; the folder is its owner's to remove."""
+        """Let go of the files that are open; the folder is its owner's to remove."""
         self._compressing.stop()
         self._syncing.shutdown(cancel_futures=True)
+        unfinished = [pack for pack, _ in self._synced]
         if self._open is not None:
+            unfinished.append(self._open)
+        for pack in unfinished:
             with suppress(OSError):  # what it still buffers is not wanted, a full disk expected
-                self._open.file.close()
+                pack.file.close()
 
     def publish(self, store: FolderStore) -> None:
         """Give all complete packs their place in the store, durably. Raises StorageError."""
@@ -98,13 +101,13 @@ class PackWriter:
         self.packed_bytes += pack.size_bytes
         self._complete.append(pack_id)
         complete = self._folder / f"{pack_id}.pack"
-        self._synced.append(self._syncing.submit(pack.sync_as, complete))
+        self._synced.append((pack, self._syncing.submit(pack.sync_as, complete)))
         self._wait_for_syncs(SYNCS_WAITING)
 
     def _wait_for_syncs(self, left: int) -> None:
         """Wait until at most so many syncs are under way. Raises what one of them did."""
         while len(self._synced) > left:
-            self._synced.pop(0).result()
+            self._synced.pop(0)[1].result()
 
 
 class _OpenPack:
