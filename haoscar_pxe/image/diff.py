@@ -178,7 +178,7 @@ def _specifics(
             if before.size_bytes != after.size_bytes:
                 yield "content"
             elif before.extents != after.extents:
-                if not is_same_content(before, after, contents()):
+                if not is_same_content(before, after, contents):
                     yield "content"
                 elif spans(before) != spans(after):
                     yield "holes"

@@ -149,20 +149,26 @@ def test_only_pages_that_differ_are_read(repository: Repository) -> None:
     assert reader.pages == sum(map(len, differing_pages(older, newer))) <= 8
 
 
-def test_the_content_of_a_shared_chunk_is_never_read(
+def test_a_changed_byte_is_told_without_reading_any_content(
     repository: Repository, tmp_path: Path
 ) -> None:
+    def never() -> ChunkReader:
+        raise AssertionError("content was looked at")
+
     content = random.Random(2).randbytes(3 * MIB)
     (tmp_path / "tree").mkdir()
-    (tmp_path / "tree/large").write_bytes(content)
+    for name in ("large", "small"):
+        (tmp_path / "tree" / name).write_bytes(content if name == "large" else content[:9])
     older = store_tree(repository, tmp_path / "tree")
     (tmp_path / "tree/large").write_bytes(content[:-1] + b"!")
+    (tmp_path / "tree/small").write_bytes(content[:8] + b"!")
     newer = store_tree(repository, tmp_path / "tree")
-    reader = CountingReader(repository.store)
     pages = page_reader(repository.store)
-    (changed,) = diff(older, newer, pages, lambda: reader, Silence())
-    assert changed.aspects[0] == "content"
-    assert len(reader.chunks) == 2
+    found = list(diff(older, newer, pages, never, Silence()))
+    assert [(each.path, each.aspects[0]) for each in found] == [
+        (b"large", "content"),
+        (b"small", "content"),
+    ]
 
 
 def test_an_awkward_tree_against_nothing_names_every_entry_once(
