@@ -134,10 +134,11 @@ def _named_interfaces(node: Node, files: ImageFiles, style: Style | None) -> tup
     Firewall rules and services that name an interface then mean the same on the standby.
     """
     known = style.interfaces(files) if style else []
-    named = []
+    named: list[Interface] = []
     for number, interface in enumerate(node.interfaces):
         network = IPv4Interface(interface.address).network
-        same = [each.name for each in known if each.address in network]
+        taken = {each.name for each in (*node.interfaces, *named)}
+        same = [c.name for c in known if c.address in network and c.name not in taken]
         name = interface.name or next(iter(same), "") or f"lan{number}"
         named.append(msgspec.structs.replace(interface, name=name))
     return tuple(named)

@@ -128,6 +128,14 @@ def test_an_interface_without_a_counterpart_gets_a_name_of_its_own(tmp_path: Pat
     assert "iface lan0 inet static" in text(listed["etc/network/interfaces"])
 
 
+def test_two_cards_in_one_subnet_do_not_get_one_name(tmp_path: Path) -> None:
+    cards = tuple(interface(f"52:54:00:00:00:2{n}", f"10.77.0.2{n}/24") for n in (0, 1))
+    node = new_node("standby", role="standby", image="primary", interfaces=cards)
+    written = text(changes(tree(tmp_path, HEAD), node)["etc/network/interfaces"])
+    assert "iface eno1 inet static" in written
+    assert "iface lan1 inet static" in written
+
+
 def test_secret_connections_stay_unreadable_to_others(tmp_path: Path) -> None:
     listed = changes(tree(tmp_path, {**BASE, **STYLES["NetworkManager"]}))
     path = "etc/NetworkManager/system-connections/haoscar-eno1.nmconnection"
