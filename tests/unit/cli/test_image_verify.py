@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from haoscar_pxe.cli.tree_scope import left_out_paths, tree_scope
 from haoscar_pxe.errors import CaptureError, ComparisonError, IntegrityError
 from tests.unit.cli.captured_site import make_captured
 from tests.unit.cli.site_folder import call
+from tests.unit.image.awkward import needs_root
 
 
 @pytest.fixture
@@ -96,3 +98,20 @@ def test_a_lost_and_found_is_left_out_at_each_mount_point() -> None:
 def test_a_tree_that_is_excluded_itself_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CaptureError):
         tree_scope(tmp_path, {os.fsencode(tmp_path): "excluded"})
+
+
+@needs_root
+def test_what_lies_on_a_pseudo_file_system_of_the_tree_is_not_compared(
+    site: tuple[Path, Path],
+) -> None:
+    config, tree = site
+    (tree / "run").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "none", tree / "run"], check=True)
+    try:
+        (tree / "run/before").write_text("a process id")
+        assert call(config, "capture", "head", "--root", str(tree)).exit_code == 0
+        (tree / "run/after").write_text("another")
+        result = call(config, "image", "verify", "head", "--tree", str(tree))
+        assert result.exit_code == 0, result.output
+    finally:
+        subprocess.run(["umount", tree / "run"], check=True)
