@@ -51,6 +51,11 @@ class LiveHead:
     ssh: Ssh
     process: subprocess.Popen[bytes]
 
+    @property
+    def is_on(self) -> bool:
+        """Whether it runs."""
+        return self.process.poll() is None
+
     def pull_the_plug(self) -> None:
         """It is gone, without a word to anybody."""
         self.process.kill()
