@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from haoscar_pxe.capture.remote_agent import main
+from haoscar_pxe.capture.remote.agent import main
 
 if __name__ == "__main__":
     raise SystemExit(main(Path(sys.argv[1])))

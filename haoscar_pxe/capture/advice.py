@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from haoscar_pxe.capture.belonging import Decision
-from haoscar_pxe.capture.boot_facts import Running
-from haoscar_pxe.capture.fstab import FstabLine
-from haoscar_pxe.capture.initrd import Tailored
+from haoscar_pxe.capture.disks.boot_facts import Running
+from haoscar_pxe.capture.disks.fstab import FstabLine
+from haoscar_pxe.capture.disks.initrd import Tailored
+from haoscar_pxe.capture.scope.belonging import Decision
 from haoscar_pxe.capture.warning import CaptureWarning
 from haoscar_pxe.image.layout import DiskLayout, FileSystem, Swap
 

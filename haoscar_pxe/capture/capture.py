@@ -12,13 +12,13 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from haoscar_pxe.capture.disks.layout_file import read_layout
+from haoscar_pxe.capture.files.known import KnownTree, Recapture, ReusingSink, known_pages
+from haoscar_pxe.capture.files.reading import Clock, SystemClock
+from haoscar_pxe.capture.files.statuses import StatusLog, load_statuses
+from haoscar_pxe.capture.files.taking import Subject, take
 from haoscar_pxe.capture.hooks import Hooks, quiesced
-from haoscar_pxe.capture.known import KnownTree, Recapture, ReusingSink, known_pages
-from haoscar_pxe.capture.layout_file import read_layout
-from haoscar_pxe.capture.reading import Clock, SystemClock
 from haoscar_pxe.capture.report import CaptureReport, report_of
-from haoscar_pxe.capture.statuses import StatusLog, load_statuses
-from haoscar_pxe.capture.taking import Subject, take
 from haoscar_pxe.command import Run, run
 from haoscar_pxe.errors import IntegrityError
 from haoscar_pxe.image.layout import DiskLayout

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from haoscar_pxe.capture.belonging import Decision
-from haoscar_pxe.capture.scope import LeftOut
-from haoscar_pxe.capture.taking import Taken
+from haoscar_pxe.capture.files.taking import Taken
+from haoscar_pxe.capture.scope.belonging import Decision
+from haoscar_pxe.capture.scope.scope import LeftOut
 from haoscar_pxe.capture.warning import CaptureWarning
 from haoscar_pxe.image.manifest import Manifest
 

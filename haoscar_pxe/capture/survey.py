@@ -13,15 +13,15 @@ from typing import Final
 
 from msgspec import structs
 
-from haoscar_pxe.capture.belonging import Decision, decide
-from haoscar_pxe.capture.boot_facts import Running, boot_facts, firmware_of
-from haoscar_pxe.capture.devices import block_device
-from haoscar_pxe.capture.fstab import FstabLine, parse_fstab
-from haoscar_pxe.capture.initrd import Tailored, tailored
-from haoscar_pxe.capture.machine_layout import machine_layout, mounted_on
-from haoscar_pxe.capture.mounts import parse_mountinfo
-from haoscar_pxe.capture.scope import Scope, exclusions, scope_of, without_excluded
-from haoscar_pxe.capture.swaps import parse_swaps, swap_disks, swap_files
+from haoscar_pxe.capture.disks.boot_facts import Running, boot_facts, firmware_of
+from haoscar_pxe.capture.disks.devices import block_device
+from haoscar_pxe.capture.disks.fstab import FstabLine, parse_fstab
+from haoscar_pxe.capture.disks.initrd import Tailored, tailored
+from haoscar_pxe.capture.disks.machine_layout import machine_layout, mounted_on
+from haoscar_pxe.capture.disks.swaps import parse_swaps, swap_disks, swap_files
+from haoscar_pxe.capture.scope.belonging import Decision, decide
+from haoscar_pxe.capture.scope.mounts import parse_mountinfo
+from haoscar_pxe.capture.scope.scope import Scope, exclusions, scope_of, without_excluded
 from haoscar_pxe.capture.warning import CaptureWarning
 from haoscar_pxe.command import Run
 from haoscar_pxe.image.layout import Boot, DiskLayout

@@ -12,11 +12,11 @@ import click
 from haoscar_pxe.boot.bundle import build_bundle
 from haoscar_pxe.capture.capture import CaptureOptions
 from haoscar_pxe.capture.capture import capture as capture_generation
-from haoscar_pxe.capture.delivery import PLACE, AgentBundle
 from haoscar_pxe.capture.hooks import Hooks
-from haoscar_pxe.capture.remote import Head, capture_remote
+from haoscar_pxe.capture.remote.capture_head import Head, capture_remote
+from haoscar_pxe.capture.remote.delivery import PLACE, AgentBundle
+from haoscar_pxe.capture.remote.ssh import Ssh
 from haoscar_pxe.capture.report import CaptureReport
-from haoscar_pxe.capture.ssh import Ssh
 from haoscar_pxe.cli.output import json_option, path_text, print_json, size
 from haoscar_pxe.cli.progress import watched
 from haoscar_pxe.cli.site import Site, pass_site

@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from haoscar_pxe.capture.belonging import decide
-from haoscar_pxe.capture.devices import block_device
-from haoscar_pxe.capture.mounts import parse_mountinfo
-from haoscar_pxe.capture.scope import (
+from haoscar_pxe.capture.disks.devices import block_device
+from haoscar_pxe.capture.disks.swaps import parse_swaps, swap_files
+from haoscar_pxe.capture.scope.belonging import decide
+from haoscar_pxe.capture.scope.mounts import parse_mountinfo
+from haoscar_pxe.capture.scope.scope import (
     LOST_AND_FOUND,
     Scope,
     exclusions,
     scope_of,
     without_excluded,
 )
-from haoscar_pxe.capture.swaps import parse_swaps, swap_files
 from haoscar_pxe.errors import ComparisonError
 
 

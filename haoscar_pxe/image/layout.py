@@ -1,7 +1,7 @@
 """The disk layout of a captured head: what the installer must build before it can lay files down.
 
-Values only. `capture/layout.py` finds them out on a head, `install/plan.py` turns them into steps
-for the disks of another machine. All of it is part of the signed manifest.
+Values only. `capture/disks/` finds them out on a head, `install/plan.py` turns them into steps for
+the disks of another machine. All of it is part of the signed manifest.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import msgspec
 import zstandard
 from blake3 import blake3
 
-from haoscar_pxe.capture.layout_file import read_layout
+from haoscar_pxe.capture.disks.layout_file import read_layout
 from haoscar_pxe.image.canonical import encode
 from haoscar_pxe.image.compression import Decompressor, Encoding
 from haoscar_pxe.image.entry import (

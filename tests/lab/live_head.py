@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from haoscar_pxe import command
-from haoscar_pxe.capture.ssh import Ssh
+from haoscar_pxe.capture.remote.ssh import Ssh
 from haoscar_pxe.command import run
 from haoscar_pxe.errors import HaoscarError
 from haoscar_pxe.rehearse.head import ADDRESS

@@ -12,9 +12,9 @@ import pytest
 import haoscar_pxe
 from haoscar_pxe.boot.bundle import build_bundle
 from haoscar_pxe.capture.capture import CaptureOptions, capture
-from haoscar_pxe.capture.delivery import AgentBundle
 from haoscar_pxe.capture.hooks import Hooks
-from haoscar_pxe.capture.remote import Head, capture_remote
+from haoscar_pxe.capture.remote.capture_head import Head, capture_remote
+from haoscar_pxe.capture.remote.delivery import AgentBundle
 from haoscar_pxe.capture.report import CaptureReport
 from haoscar_pxe.command import run
 from haoscar_pxe.errors import CaptureError, CommandError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from haoscar_pxe.capture.ssh import Ssh
+from haoscar_pxe.capture.remote.ssh import Ssh
 
 PROGRAM = """\
 #!/bin/sh

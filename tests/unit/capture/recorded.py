@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from haoscar_pxe.capture.devices import BlockDevice
-from haoscar_pxe.capture.mounts import Mount
+from haoscar_pxe.capture.disks.devices import BlockDevice
+from haoscar_pxe.capture.scope.mounts import Mount
 from haoscar_pxe.command import Finished
 from haoscar_pxe.errors import CommandError
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from haoscar_pxe.capture.mounts import Mount
-from haoscar_pxe.capture.scope import Scope
-from haoscar_pxe.capture.tree import Captured, capture_tree
+from haoscar_pxe.capture.files.tree import Captured, capture_tree
+from haoscar_pxe.capture.scope.mounts import Mount
+from haoscar_pxe.capture.scope.scope import Scope
 from haoscar_pxe.image.entry import Entry, File
 from haoscar_pxe.image.progress import Silence
 

@@ -8,11 +8,11 @@ import pytest
 from msgspec import structs
 
 from haoscar_pxe.capture.advice import Adviser
-from haoscar_pxe.capture.belonging import Decision
-from haoscar_pxe.capture.boot_facts import Running
-from haoscar_pxe.capture.default_layout import default_layout
-from haoscar_pxe.capture.fstab import parse_fstab
-from haoscar_pxe.capture.initrd import Tailored
+from haoscar_pxe.capture.disks.boot_facts import Running
+from haoscar_pxe.capture.disks.default_layout import default_layout
+from haoscar_pxe.capture.disks.fstab import parse_fstab
+from haoscar_pxe.capture.disks.initrd import Tailored
+from haoscar_pxe.capture.scope.belonging import Decision
 from haoscar_pxe.image.layout import Boot
 from tests.unit.capture.recording import mount
 

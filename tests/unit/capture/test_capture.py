@@ -22,8 +22,8 @@ from haoscar_pxe.image.reader import ChunkReader, entries, find
 from haoscar_pxe.image.repository import Repository
 from haoscar_pxe.image.restore import restore
 from haoscar_pxe.image.signing import SigningKey, TrustedKeys
+from tests.unit.capture.disks.test_boot_facts import add_kernel
 from tests.unit.capture.layouts import root_and_boot
-from tests.unit.capture.test_boot_facts import add_kernel
 from tests.unit.image import awkward
 
 KEY = SigningKey(bytes(range(32)))

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from haoscar_pxe.capture.default_layout import SAFE_EXT4_FEATURES
-from haoscar_pxe.capture.disks import probe
-from haoscar_pxe.capture.tool_output import parse_blkid, parse_dumpe2fs, parse_sfdisk
+from haoscar_pxe.capture.disks.default_layout import SAFE_EXT4_FEATURES
+from haoscar_pxe.capture.disks.probing import probe
+from haoscar_pxe.capture.disks.tool_output import parse_blkid, parse_dumpe2fs, parse_sfdisk
 from haoscar_pxe.command import run
 
 MIB = 1 << 20

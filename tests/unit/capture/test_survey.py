@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from haoscar_pxe.capture.scope import Treatment
+from haoscar_pxe.capture.scope.scope import Treatment
 from haoscar_pxe.capture.survey import Question, Survey, survey, tree_file
 from tests.unit.capture.recorded import RecordedTools
 from tests.unit.capture.recording import opened

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from haoscar_pxe.capture.ssh import SshError
+from haoscar_pxe.capture.remote.ssh import SshError
 from tests.unit.capture.local_ssh import local_ssh
 from tests.unit.cli.site_folder import call, make
 

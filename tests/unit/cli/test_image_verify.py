@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from haoscar_pxe.capture.scope import Scope
+from haoscar_pxe.capture.scope.scope import Scope
 from haoscar_pxe.cli.tree_scope import left_out_paths, tree_scope
 from haoscar_pxe.errors import CaptureError, ComparisonError, IntegrityError
 from tests.unit.cli.captured_site import make_captured

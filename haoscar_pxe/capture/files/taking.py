@@ -1,0 +1,187 @@
+"""Takes a tree into a sink: survey, walk and read, disk layout, and what is to be said about it.
+
+It knows no repository: the sink is a repository's writer on this machine (`capture.py`), or the
+connection to one (`remote_agent.py`). What it gives can go through that connection.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from haoscar_pxe.capture.advice import Adviser
+from haoscar_pxe.capture.disks.default_layout import default_layout
+from haoscar_pxe.capture.disks.layout import with_usage
+from haoscar_pxe.capture.files.known import Recapture
+from haoscar_pxe.capture.files.reading import Clock
+from haoscar_pxe.capture.files.tree import Captured, EntrySink, capture_tree, content_bytes
+from haoscar_pxe.capture.scope.belonging import Decision
+from haoscar_pxe.capture.scope.scope import LeftOut
+from haoscar_pxe.capture.survey import Question, Survey, survey
+from haoscar_pxe.capture.warning import CaptureWarning
+from haoscar_pxe.command import Run
+from haoscar_pxe.errors import CaptureError
+from haoscar_pxe.image.attributes import sync_file_system
+from haoscar_pxe.image.folders import FOLDER_FLAGS, open_below
+from haoscar_pxe.image.layout import DiskLayout, file_systems
+from haoscar_pxe.image.manifest import Record
+from haoscar_pxe.image.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is to be taken.
+
+    root: the tree, "/" for the running head. image: whose generation it becomes. never: absolute
+    paths that do not belong, each with its reason; a folder among them is kept empty. layout:
+    instead of the machine's own or the default. live: root is the running head.
+    """
+
+    root: Path
+    image: str
+    never: Mapping[bytes, str]
+    layout: DiskLayout | None
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A tree whose entries are all in the sink; the rest of what is known about it.
+
+    mounts: the decision on every mount. left_out: what was not taken, and why. vanished: names
+    that went away meanwhile. Paths are relative to the root.
+    """
+
+    record: Record
+    mounts: tuple[Decision, ...]
+    left_out: tuple[LeftOut, ...]
+    vanished: tuple[bytes, ...]
+    warnings: tuple[CaptureWarning, ...]
+
+
+def take(
+    subject: Subject,
+    sink: EntrySink,
+    progress: Progress,
+    run: Run,
+    clock: Clock,
+    again: Recapture | None = None,
+) -> Taken:
+    """Put the tree into the sink. again: where the sink's repository is on this machine.
+
+    Raises CaptureError, CommandError, MissingToolError (the tree or its disks cannot be captured)
+    and whatever the sink raises.
+    """
+    created_ns = time.time_ns()
+    with _opened(subject.root) as (root, root_fd):
+        found = survey(Question(root, root_fd, subject.never, subject.live, subject.layout), run)
+        if again is None or again.known is None:
+            progress.expect(content_bytes(root_fd, found.scope))
+        else:
+            progress.expect(again.expected_bytes)
+        if again is not None and not _sync(root_fd, found.scope.mount_points):
+            again.statuses.distrust()
+        captured = capture_tree(
+            root_fd,
+            found.scope,
+            _places(found),
+            sink,
+            progress,
+            clock,
+            again.known if again else None,
+            again.statuses if again else None,
+        )
+    progress.expect(captured.stored_bytes)
+    record = Record(
+        created_ns=created_ns,
+        host_name=found.host_name,
+        consistency="live" if subject.live else "tree",
+        layout=_layout(subject.image, found, captured),
+        unstable=captured.unstable,
+    )
+    return _taken(found, captured, record)
+
+
+@contextmanager
+def _opened(root: Path) -> Iterator[tuple[bytes, int]]:
+    """The root's path without symbolic links, and a descriptor of it.
+
+    Raises CaptureError, also for an OSError in the block: whatever is read there is of the tree.
+    """
+    try:
+        path = os.path.realpath(os.fsencode(root), strict=True)
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise CaptureError(
+            f"{root} cannot be captured: {error.strerror}", hint="name a folder with --root"
+        ) from error
+    try:
+        yield path, fd
+    except OSError as error:
+        raise CaptureError(
+            f"{root} cannot be captured: {error}", hint="'dmesg' tells if its disk is failing"
+        ) from error
+    finally:
+        os.close(fd)
+
+
+def _sync(root_fd: int, mount_points: frozenset[bytes]) -> bool:
+    """Write back every file system that belongs; False if one could not be."""
+    try:
+        for point in mount_points:
+            fd = open_below(root_fd, point)
+            try:
+                readable = os.open(b".", FOLDER_FLAGS, dir_fd=fd)
+            finally:
+                os.close(fd)
+            try:
+                sync_file_system(readable)
+            finally:
+                os.close(readable)
+    except OSError:
+        return False
+    return True
+
+
+def _places(found: Survey) -> frozenset[bytes]:
+    """Where to count used bytes: at every mount point, of the tree and of its layout."""
+    layout = found.layout
+    points = [fs.mount_point for fs in file_systems(layout)] if layout else []
+    return found.scope.mount_points | {os.fsencode(point.strip("/")) for point in points}
+
+
+def _layout(image: str, found: Survey, captured: Captured) -> DiskLayout:
+    if found.layout is not None:
+        return with_usage(found.layout, _by_mount_point(captured.used_bytes))
+    used_bytes = sum(captured.used_bytes.values())
+    return default_layout(image, found.boot, found.fstab, used_bytes, captured.entries)
+
+
+def _by_mount_point(used_bytes: Mapping[bytes, int]) -> dict[str, int]:
+    return {"/" + os.fsdecode(place): used for place, used in used_bytes.items()}
+
+
+def _taken(found: Survey, captured: Captured, record: Record) -> Taken:
+    adviser = Adviser(
+        layout=record.layout,
+        fstab=found.fstab,
+        hosts=found.hosts,
+        host_name=found.host_name,
+        decisions=found.decisions,
+        running=found.running,
+        initrd=found.initrd,
+    )
+    meanwhile = (
+        LeftOut(path, "mounted while the capture ran") for path in captured.mounted_meanwhile
+    )
+    return Taken(
+        record=record,
+        mounts=found.decisions,
+        left_out=(*found.scope.left_out(), *meanwhile),
+        vanished=captured.vanished,
+        warnings=(*found.warnings, *adviser.warnings()),
+    )

@@ -1,0 +1,1 @@
+"""Which of the mounted file systems and folders belong to the image, each with its reason."""
