@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from haoscar_pxe.errors import HaoscarError, RepositoryError
 from haoscar_pxe.image.entry import File
 from haoscar_pxe.image.progress import Silence
-from haoscar_pxe.image.reader import ChunkReader, entries, extents
+from haoscar_pxe.image.reader import ChunkReader, entries, extents, packs_of
 from haoscar_pxe.image.repository import Repository
 from haoscar_pxe.image.signing import TrustedKeys
 from haoscar_pxe.image.verify import VerifyReport, verify_generation, verify_repository
@@ -113,3 +114,54 @@ def test_one_generation_is_verified_without_the_packs_of_others(repository: Repo
     assert (report.generations, report.packs) == (1, 2)
     with pytest.raises(RepositoryError, match="no generation 3"):
         verify_generation(repository, "primary", 3, TRUSTED, Silence())
+
+
+class Pruned:
+    """A Progress under which prune takes place: right after the first pack was read."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        self._acts = [act]
+
+    def expect(self, total_bytes: int) -> None:
+        """Drop it."""
+
+    def advance(self, size_bytes: int, entries: int = 1) -> None:
+        while self._acts:
+            self._acts.pop()()
+
+
+def test_what_is_pruned_meanwhile_is_no_damage(repository: Repository) -> None:
+    old = repository.store.pack_ids()
+    first = packs_of(repository.manifest("primary", 1, TRUSTED), ChunkReader(repository.store))
+    second = packs_of(repository.manifest("primary", 2, TRUSTED), ChunkReader(repository.store))
+
+    def prune() -> None:
+        repository.manifest_path("primary", 1).unlink()
+        for pack_id in set(first) - set(second):
+            repository.store.pack_path(pack_id).unlink()
+
+    report = verify_repository(repository, TRUSTED, Pruned(prune))
+    assert report.problems == ()
+    assert report.generations == 1
+    assert report.packs < len(old)
+
+
+def test_chunks_that_are_moved_meanwhile_are_found_in_their_new_pack(
+    repository: Repository, tmp_path: Path
+) -> None:
+    copies = Repository.create(tmp_path / "copies")
+    store_tree(copies, tmp_path / "tree")
+
+    def move() -> None:
+        for pack_id in copies.store.pack_ids():
+            path = repository.store.pack_path(pack_id)
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(copies.store.pack_path(pack_id).read_bytes())
+        for pack_id in old:
+            repository.store.pack_path(pack_id).unlink()
+        repository.manifest_path("primary", 1).unlink()
+
+    old = set(repository.store.pack_ids()) - set(copies.store.pack_ids())
+    report = verify_repository(repository, TRUSTED, Pruned(move))
+    assert report.problems == ()
+    assert report.generations == 1
