@@ -211,7 +211,7 @@ class BootAnswers:
             return Refusal(401, "no order with this token is open")
         try:
             event = msgspec.json.decode(body, type=NodeEvent)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return Refusal(400, f"not an event: {error}")
         log.info("%s: %s %s", node.name, event.step, event.message)
         self.registry.record(node.name, event, self.now_ns())

@@ -25,14 +25,12 @@ _STABLE: Final = ("/dev/disk/", "/dev/mapper/", "/dev/md/", "/dev/zvol/")
 class Adviser:
     """What the advice is drawn from.
 
-    hosts: the text of /etc/hosts. running: None for a tree in which nothing runs. initrd: None if
-    the head's own fits other hardware too.
+    running: None for a tree in which nothing runs. initrd: None if the head's own fits other
+    hardware too.
     """
 
     layout: DiskLayout
     fstab: Sequence[FstabLine]
-    hosts: str
-    host_name: str
     decisions: Sequence[Decision]
     running: Running | None
     initrd: Tailored | None = None
@@ -44,7 +42,6 @@ class Adviser:
             *self._missing_sources(),
             *self._root_line(),
             *self._left_out_mounts(),
-            *self._own_name(),
             *self._kernel(),
             *self._initrd(),
             *self._loader(),
@@ -91,18 +88,6 @@ class Adviser:
                 yield CaptureWarning(
                     f"{place} is in /etc/fstab but not captured: {decision.reason}",
                     "add the option nofail to its line, so that the standby boots without it",
-                )
-
-    def _own_name(self) -> Iterator[CaptureWarning]:
-        for line in self.hosts.splitlines():
-            address, *names = line.partition("#")[0].split() or [""]
-            short = {name.partition(".")[0] for name in names}
-            is_loopback = address.startswith("127.") or address == "::1"
-            if is_loopback and self.host_name and self.host_name.partition(".")[0] in short:
-                yield CaptureWarning(
-                    f"/etc/hosts maps the head's own name {self.host_name} to {address}: services "
-                    "that bind to their host name are not reachable on the standby",
-                    f"map {self.host_name} to the address it has on the cluster's network",
                 )
 
     def _kernel(self) -> Iterator[CaptureWarning]:

@@ -43,7 +43,6 @@ class Survey:
     running: Running | None
     layout: DiskLayout | None
     fstab: tuple[FstabLine, ...]
-    hosts: str
     host_name: str
     initrd: Tailored | None
     warnings: tuple[CaptureWarning, ...]
@@ -92,7 +91,6 @@ def survey(question: Question, run: Run) -> Survey:
         running=running,
         layout=layout,
         fstab=fstab,
-        hosts=tree_file(question.root_fd, b"etc/hosts").decode("utf-8", "replace"),
         host_name=_host_name(question.root_fd, live),
         initrd=tailored(Path(os.fsdecode(root))),
         warnings=(*warnings, *(_swap_file_warning(path) for path in swap_files(swaps))),

@@ -169,8 +169,6 @@ def _taken(found: Survey, captured: Captured, record: Record) -> Taken:
     adviser = Adviser(
         layout=record.layout,
         fstab=found.fstab,
-        hosts=found.hosts,
-        host_name=found.host_name,
         decisions=found.decisions,
         running=found.running,
         initrd=found.initrd,

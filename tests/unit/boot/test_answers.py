@@ -186,7 +186,9 @@ def test_an_order_is_given_to_the_node_itself_alone(
     assert answers.registry.get("standby").state is NodeState.ARMED
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b'{"mac": 1}', b'{"mac":"x","step":"dance"}', b"\xff"])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b'{"mac": 1}', b'{"mac":"x","step":"dance"}', b"\xff", b"[" * 9999]
+)
 def test_what_is_no_event_is_refused_and_not_kept(body: bytes, answers: BootAnswers) -> None:
     refusal = answers.event(order(answers).token, body)
     assert refusal is not None

@@ -22,8 +22,6 @@ BOOT = Boot(firmware="bios", loader="grub", kernel_release="6.1.0-50-amd64")
 GOOD = Adviser(
     layout=default_layout("primary", BOOT, parse_fstab(f"UUID={UUID} / ext4".encode()), 1, 1),
     fstab=FSTAB,
-    hosts="127.0.0.1 localhost\n10.77.0.10 primary.cluster primary\n",
-    host_name="primary",
     decisions=(),
     running=Running("6.1.0-50-amd64", "bios"),
 )
@@ -92,18 +90,6 @@ def test_local_mount_of_fstab_that_is_left_out() -> None:
 def test_network_mount_of_fstab_is_no_trouble() -> None:
     nfs = Decision(mount(2, b"/home", kind="nfs"), False, "network", may_hang=True)
     assert sentences(replace(with_line("nas:/home /home nfs"), decisions=(nfs,))) == []
-
-
-@pytest.mark.parametrize("line", ["127.0.1.1 primary", "127.0.0.1 localhost primary.cluster # x"])
-def test_own_name_on_a_loopback_address(line: str) -> None:
-    [sentence] = sentences(replace(GOOD, hosts=line))
-    assert "127.0." in sentence
-    assert "primary" in sentence
-
-
-def test_comment_that_holds_the_own_name_is_no_mapping() -> None:
-    assert sentences(replace(GOOD, hosts="127.0.0.1 localhost # not primary")) == []
-    assert sentences(replace(GOOD, hosts="# 127.0.1.1 primary\n\n")) == []
 
 
 def test_running_kernel_that_the_image_lacks() -> None:

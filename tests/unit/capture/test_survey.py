@@ -23,17 +23,15 @@ def look(root: Path, never: dict[bytes, str] | None = None) -> Survey:
 def test_tree_is_asked_for_its_name_and_files_and_no_tool_for_its_disks(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/hostname").write_text("primary\n# not this\n")
-    (tmp_path / "etc/hosts").write_bytes(b"127.0.0.1 \xff\n")
     (tmp_path / "etc/fstab").write_text("UUID=1 / ext4 defaults\n")
     found = look(tmp_path)
     assert (found.host_name, found.running, found.layout) == ("primary", None, None)
     assert found.fstab[0].mount_point == "/"
-    assert "127.0.0.1" in found.hosts
 
 
 def test_empty_tree_has_no_name(tmp_path: Path) -> None:
     found = look(tmp_path)
-    assert (found.host_name, found.fstab, found.hosts) == ("", (), "")
+    assert (found.host_name, found.fstab) == ("", ())
 
 
 def test_excluded_folder_of_the_tree_is_in_its_scope(tmp_path: Path) -> None:
