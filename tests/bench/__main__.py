@@ -37,7 +37,7 @@ def bench(
     if os.geteuid() != 0 or (missing := missing_programs()):
         wanted = "root" if os.geteuid() != 0 else ", ".join(missing)
         raise click.ClickException(f"not here: {wanted}")
-    with bench_folder(folder) as own, Session(own, rounds, beside, _say) as session:
+    with bench_folder(folder.absolute()) as own, Session(own, rounds, beside, _say) as session:
         session.measure(_parts(only))
         rows = speed_rows(session.samples) + size_rows(session.sizes)
         rows += memory_rows(session.samples, MANY)
