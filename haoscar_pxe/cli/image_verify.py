@@ -63,7 +63,8 @@ def _verify_stored(site: Site, named: GenerationName | None, as_json: bool) -> N
     if report.problems:
         raise IntegrityError(
             f"{len(report.problems)} problem(s) in {site.repository.path}",
-            hint="generations that are not named are whole; a new capture stores the rest again",
+            hint="generations that are not named are whole; remove the damaged packs and capture "
+            "again: what the head still has is stored anew, for the old generations too",
         )
     if not as_json:
         click.echo(

@@ -111,7 +111,7 @@ class ChunkReader:
         if blake3(data).digest() != chunk_id:
             raise IntegrityError(
                 f"chunk {chunk_id.hex()[:12]} in pack {found.pack.pack_id[:12]} is damaged",
-                hint="run 'haoscar-pxe image verify'; a new capture stores it again",
+                hint="'haoscar-pxe image verify' names the damaged pack: remove it, capture again",
             )
         return data
 

@@ -13,7 +13,7 @@ from haoscar_pxe.capture.scope.scope import Scope
 from haoscar_pxe.cli.tree_scope import left_out_paths, tree_scope
 from haoscar_pxe.errors import CaptureError, ComparisonError, IntegrityError
 from tests.unit.cli.captured_site import make_captured
-from tests.unit.cli.site_folder import call
+from tests.unit.cli.site_folder import call, make
 from tests.unit.image.awkward import needs_root
 
 
@@ -115,3 +115,22 @@ def test_what_lies_on_a_pseudo_file_system_of_the_tree_is_not_compared(
         assert result.exit_code == 0, result.output
     finally:
         subprocess.run(["umount", tree / "run"], check=True)
+
+
+def test_removing_a_damaged_pack_and_capturing_again_heals_old_generations(tmp_path: Path) -> None:
+    config = make(tmp_path)
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "file").write_bytes(b"what the head still has\n" * 100)
+    assert call(config, "capture", "again", "--root", str(tree)).exit_code == 0
+    for pack in (tmp_path / "images" / "packs").glob("*/*.pack"):
+        damaged = bytearray(pack.read_bytes())
+        damaged[40] ^= 1
+        pack.write_bytes(damaged)
+    refused = call(config, "image", "verify", "again")
+    assert isinstance(refused.exception, IntegrityError)
+    assert "remove the damaged packs" in refused.exception.hint
+    for pack in (tmp_path / "images" / "packs").glob("*/*.pack"):
+        pack.unlink()
+    assert call(config, "capture", "again", "--root", str(tree)).exit_code == 0
+    assert call(config, "image", "verify", "again@1").exit_code == 0
