@@ -26,7 +26,6 @@ class LocalInterface:
     address: IPv4Interface | None
     is_up: bool
     has_default_route: bool
-    default_gateway: str = ""
     has_ipv6: bool = False
 
 
@@ -35,15 +34,14 @@ def local_interfaces(run: Run) -> list[LocalInterface]:
     links = json.loads(run(["ip", "-json", "address", "show"]).text or "[]")
     names = json.loads(run(["ip", "-json", "-details", "link", "show"]).text or "[]")
     routes = json.loads(run(["ip", "-json", "route", "show", "default"]).text or "[]")
-    gateways = {route["dev"]: str(route.get("gateway", "")) for route in routes if "dev" in route}
+    routed = {route["dev"] for route in routes if "dev" in route}
     addresses = {link["ifname"]: link.get("addr_info", []) for link in links if link}
     return [
         LocalInterface(
             name=link["ifname"],
             address=_first(addresses.get(link["ifname"], [])),
             is_up="UP" in link.get("flags", []),
-            has_default_route=link["ifname"] in gateways,
-            default_gateway=gateways.get(link["ifname"], ""),
+            has_default_route=link["ifname"] in routed,
             has_ipv6=_has_ipv6(addresses.get(link["ifname"], [])),
         )
         for link in names

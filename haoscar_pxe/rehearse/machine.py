@@ -126,11 +126,6 @@ class Machine:
         with Monitor(self._qmp) as monitor:
             monitor.execute("screendump", filename=str(file))
 
-    def press_power_button(self) -> None:
-        """Ask the operating system to shut down, as ACPI does."""
-        with Monitor(self._qmp) as monitor:
-            monitor.execute("system_powerdown")
-
     def power_off(self) -> None:
         """Pull the plug; nothing the guest had not written reaches the disk."""
         process, self._process = self._process, None

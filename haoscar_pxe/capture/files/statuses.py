@@ -25,7 +25,6 @@ from blake3 import blake3
 MAGIC: Final = b"HXSTAT\r\n"
 RACY_NS: Final = 1_000_000_000
 ROW: Final = 3
-MANIFEST_ID_CHARS: Final = 64
 _U64: Final = (1 << 64) - 1
 _NEVER: Final = (0, 0, 0)
 

@@ -33,7 +33,6 @@ log = logging.getLogger(__name__)
 PLACE: Final = "/var/cache/haoscar-pxe"
 UNUSED_DAYS: Final = 7
 ID_DIGITS: Final = 32
-TAR_BLOCK_BYTES: Final = 512
 GZIP_LEVEL: Final = 6
 
 WHO: Final = """\

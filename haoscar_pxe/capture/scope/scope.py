@@ -64,12 +64,6 @@ class Scope:
         folder, _, name = path.rpartition(b"/")
         return name == LOST_AND_FOUND and folder in self.mount_points
 
-    def mount_point_of(self, path: bytes) -> bytes:
-        """The mount point of the captured file system that path lies on."""
-        while path not in self.mount_points:
-            path = path.rpartition(b"/")[0]
-        return path
-
     def left_out(self) -> tuple[LeftOut, ...]:
         """All that is not captured, by path; what lies below such a path is not told again."""
         reasons = {**self.empty, **self.untouched, **self.excluded}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +10,7 @@ from haoscar_pxe.capture.disks.default_layout import SAFE_EXT4_FEATURES
 from haoscar_pxe.capture.disks.probing import probe
 from haoscar_pxe.capture.disks.tool_output import parse_blkid, parse_dumpe2fs, parse_sfdisk
 from haoscar_pxe.command import run
+from tests.needed import need
 
 MIB = 1 << 20
 
@@ -19,10 +18,7 @@ MIB = 1 << 20
 @pytest.fixture(autouse=True)
 def _tools() -> None:
     """They are in Debian's e2fsprogs, fdisk and util-linux; CI has them."""
-    missing = [name for name in ("sfdisk", "mke2fs", "blkid", "lsblk") if not shutil.which(name)]
-    if missing and os.environ.get("CI") != "true":
-        pytest.skip(f"not on this machine's PATH: {', '.join(missing)}")
-    assert not missing
+    need("sfdisk", "mke2fs", "blkid", "lsblk", root=False)
 
 
 @pytest.fixture

@@ -8,18 +8,16 @@ from pathlib import Path
 import pytest
 
 from haoscar_pxe.boot.firmware_files import FIRMWARE_FILES
+from tests.needed import need_files
 from tests.unit.cli.site_folder import call, make
 
 MAC = "52:54:00:00:00:20"
 
-pytestmark = pytest.mark.skipif(
-    any(file.path() is None for file in FIRMWARE_FILES),
-    reason="needs pxelinux and syslinux-common, which ./run test installs",
-)
-
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
+    """A site with an armed node. Its boot programs are in pxelinux and syslinux-common."""
+    need_files(*(file.candidates for file in FIRMWARE_FILES))
     path = make(tmp_path)
     call(path, "node", "add", "standby", "--mac", MAC, "--address", "10.77.0.20/24")
     return path
