@@ -73,6 +73,12 @@ class StorageError(RepositoryError):
     exit_status = 22
 
 
+class SealedError(RepositoryError):
+    """A file is sealed, and the key that opens it is not here."""
+
+    exit_status = 23
+
+
 class CaptureError(HaoscarError):
     """The tree or its disks cannot be captured."""
 

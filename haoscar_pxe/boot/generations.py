@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from haoscar_pxe.image.entry import File, HardLink
+from haoscar_pxe.image.entry import AnyFile, HardLink
 from haoscar_pxe.image.folder import children
 from haoscar_pxe.image.manifest import Manifest
 from haoscar_pxe.image.reader import ChunkReader, find, packs_of, read_file, resolve
@@ -28,7 +28,7 @@ class GenerationFiles:
     def read(self, path: bytes) -> bytes | None:
         """See ImageFiles."""
         with self._lock:
-            if not isinstance(resolve(self.manifest, self._chunks, path), File):
+            if not isinstance(resolve(self.manifest, self._chunks, path), AnyFile):
                 return None
             return read_file(self.manifest, self._chunks, path)
 
@@ -38,7 +38,7 @@ class GenerationFiles:
             entry = find(self.manifest, self._chunks, path)
             if isinstance(entry, HardLink):
                 entry = find(self.manifest, self._chunks, entry.target)
-            return isinstance(entry, File)
+            return isinstance(entry, AnyFile)
 
     def names(self, folder: bytes) -> list[bytes]:
         """See ImageFiles; a symbolic link to a folder is followed."""

@@ -12,12 +12,14 @@ from haoscar_pxe.cli.output import json_option, moment, path_text, print_json_ar
 from haoscar_pxe.cli.site import Site, pass_site
 from haoscar_pxe.errors import RepositoryError
 from haoscar_pxe.image.entry import (
+    AnyFile,
     Device,
     Directory,
     Entry,
     Fifo,
     File,
     HardLink,
+    SealedFile,
     Socket,
     Symlink,
 )
@@ -31,6 +33,7 @@ from haoscar_pxe.image.reader import ChunkReader, resolve
 _TYPES: dict[type[Entry], int] = {
     Directory: stat.S_IFDIR,
     File: stat.S_IFREG,
+    SealedFile: stat.S_IFREG,
     Symlink: stat.S_IFLNK,
     Fifo: stat.S_IFIFO,
     Socket: stat.S_IFSOCK,
@@ -76,7 +79,7 @@ def cat(site: Site, named: GenerationName, path: bytes) -> None:
     manifest = manifest_of(site, named)
     chunks = ChunkReader(site.repository.store)
     entry = _found(manifest, chunks, path)
-    if not isinstance(entry, File):
+    if not isinstance(entry, AnyFile):
         raise RepositoryError(
             f"{path_text(entry.path)} in {title(manifest)} is a {type(entry).__name__.lower()}, "
             "not a file",
@@ -111,7 +114,7 @@ def _extent(entry: Entry) -> str:
     match entry:
         case Device():
             return f"{entry.major}:{entry.minor}"
-        case File():
+        case File() | SealedFile():
             return size(entry.size_bytes)
         case _:
             return ""

@@ -1,7 +1,8 @@
 """Reads a whole tree back and names every difference from a generation.
 
 Content is compared by hashing what lies in the tree against the chunk ids of the entries, so the
-repository's packs are not needed for it. The tree is only read.
+repository's packs are not needed for it, but for sealed files: these are opened and compared, or
+named as closed. The tree is only read.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from haoscar_pxe.errors import ComparisonError
+from haoscar_pxe.errors import ComparisonError, SealedError
 from haoscar_pxe.image.attributes import names_of_xattrs
-from haoscar_pxe.image.content import filled_hole, wrong_content
+from haoscar_pxe.image.content import filled_hole, wrong_content, wrong_secret
 from haoscar_pxe.image.entry import (
+    AnyFile,
     Device,
     Directory,
     Entry,
@@ -26,6 +28,7 @@ from haoscar_pxe.image.entry import (
     File,
     HardLink,
     Metadata,
+    SealedFile,
     Socket,
     Symlink,
     parents,
@@ -34,6 +37,8 @@ from haoscar_pxe.image.entry import (
 )
 from haoscar_pxe.image.folders import open_root
 from haoscar_pxe.image.progress import Progress
+from haoscar_pxe.image.reader import ChunkReader, extents
+from haoscar_pxe.image.sealing import sealed_error
 from haoscar_pxe.image.walk import Standing, Walk
 
 Aspect: TypeAlias = Literal[
@@ -49,7 +54,10 @@ Aspect: TypeAlias = Literal[
     "target",
     "device",
     "links",
+    "sealed",
+    "closed",
 ]
+"""sealed: a file is a secret on one side only. closed: its content cannot be told without a key."""
 
 LOST_AND_FOUND = b"lost+found"
 _TYPES: dict[int, type[Struct]] = {
@@ -84,11 +92,13 @@ def compare(
     target: Path,
     progress: Progress,
     *,
+    boxes: ChunkReader | None = None,
     ignored: frozenset[bytes] = frozenset(),
     one_file_system: bool = False,
 ) -> list[Difference]:
     """Every difference between entries (in order) and the folder target, in path order.
 
+    boxes: reads and opens the chunks of sealed files; where it cannot, "closed" is a difference.
     ignored: paths left out on both sides, with all below them. one_file_system: what is mounted
     below target is left out, and so are the entries below its mount points.
     An empty lost+found that the entries do not have is no difference: mke2fs makes it.
@@ -100,7 +110,9 @@ def compare(
         raise ComparisonError(f"cannot read {target}: {error.strerror}") from error
     walk = Walk(root_fd)
     try:
-        comparison = _Comparison(walk, progress, ignored, one_file_system, os.fstat(root_fd).st_dev)
+        comparison = _Comparison(
+            walk, progress, boxes, ignored, one_file_system, os.fstat(root_fd).st_dev
+        )
         return list(comparison.differences(entries))
     except OSError as error:
         raise ComparisonError(f"cannot read {target}: {error}") from error
@@ -115,6 +127,7 @@ class _Comparison:
 
     walk: Walk
     progress: Progress
+    boxes: ChunkReader | None
     ignored: frozenset[bytes]
     one_file_system: bool
     root_device: int
@@ -168,7 +181,21 @@ class _Comparison:
         yield from self._links(entry, here)
         if not isinstance(entry, HardLink):
             yield from _metadata(entry.path, entry.meta, here, isinstance(entry, Symlink))
-            yield from _specifics(entry, here)
+            yield from self._specifics(entry, here)
+
+    def _specifics(self, entry: Entry, here: Standing) -> Iterator[Difference]:
+        """What only one type of entry has."""
+        if isinstance(entry, AnyFile):
+            yield from _content(entry, here, self.boxes)
+        elif isinstance(entry, Symlink):
+            target = os.readlink(here.name, dir_fd=here.folder_fd)
+            if target != entry.target:
+                yield Difference(entry.path, "target", repr(entry.target), repr(target))
+        elif isinstance(entry, Device):
+            found = _device(stat.S_ISBLK(here.status.st_mode), here.status.st_rdev)
+            expected = _device(entry.is_block, os.makedev(entry.major, entry.minor))
+            if found != expected:
+                yield Difference(entry.path, "device", expected, found)
 
     def _leave_out(self, path: bytes) -> None:
         self.left_out = path
@@ -203,22 +230,7 @@ def _metadata(
         yield Difference(path, "xattrs", repr(meta.xattrs), repr(xattrs))
 
 
-def _specifics(entry: Entry, here: Standing) -> Iterator[Difference]:
-    """What only one type of entry has."""
-    if isinstance(entry, File):
-        yield from _content(entry, here)
-    elif isinstance(entry, Symlink):
-        target = os.readlink(here.name, dir_fd=here.folder_fd)
-        if target != entry.target:
-            yield Difference(entry.path, "target", repr(entry.target), repr(target))
-    elif isinstance(entry, Device):
-        found = _device(stat.S_ISBLK(here.status.st_mode), here.status.st_rdev)
-        expected = _device(entry.is_block, os.makedev(entry.major, entry.minor))
-        if found != expected:
-            yield Difference(entry.path, "device", expected, found)
-
-
-def _content(entry: File, here: Standing) -> Iterator[Difference]:
+def _content(entry: AnyFile, here: Standing, boxes: ChunkReader | None) -> Iterator[Difference]:
     expected = f"{entry.size_bytes} bytes as captured"
     try:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -227,14 +239,25 @@ def _content(entry: File, here: Standing) -> Iterator[Difference]:
         yield Difference(entry.path, "content", expected, f"unreadable: {error.strerror}")
         return
     try:
-        if wrong := wrong_content(fd, entry):
+        if wrong := _wrong(fd, entry, boxes):
             yield Difference(entry.path, "content", expected, wrong)
         elif filled := filled_hole(fd, entry):
             yield Difference(entry.path, "holes", "a hole", filled)
+    except SealedError as error:
+        sealed = f"{entry.size_bytes} bytes, sealed"
+        yield Difference(entry.path, "closed", sealed, f"not compared: {error}")
     except OSError as error:
         yield Difference(entry.path, "content", expected, f"unreadable: {error.strerror}")
     finally:
         os.close(fd)
+
+
+def _wrong(fd: int, entry: AnyFile, boxes: ChunkReader | None) -> str:
+    if isinstance(entry, File):
+        return wrong_content(fd, entry)
+    if boxes is None:
+        raise sealed_error(entry.path, entry.key_id)
+    return wrong_secret(fd, entry, extents(entry, boxes))
 
 
 def _xattrs(here: Standing) -> tuple[tuple[bytes, bytes], ...]:
@@ -247,7 +270,13 @@ def _device(is_block: bool, number: int) -> str:
 
 
 def _same_type(entry: Entry, here: Standing) -> bool:
-    return not here.is_folder if isinstance(entry, HardLink) else isinstance(entry, _type(here))
+    match entry:
+        case HardLink():
+            return not here.is_folder
+        case SealedFile():
+            return _type(here) is File
+        case _:
+            return isinstance(entry, _type(here))
 
 
 def _type(here: Standing) -> type[Struct]:
@@ -255,7 +284,7 @@ def _type(here: Standing) -> type[Struct]:
 
 
 def _kind(entry: Entry) -> str:
-    return type(entry).__name__
+    return "File" if isinstance(entry, SealedFile) else type(entry).__name__
 
 
 def _is_empty_folder(here: Standing) -> bool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from blake3 import blake3
 
-from haoscar_pxe.image.entry import File
+from haoscar_pxe.image.entry import AnyFile, File, SealedFile
 
 ZERO_BYTES: Final = 1 << 20
 HOLE_GRAIN_BYTES: Final = 64 << 10
@@ -20,20 +20,42 @@ _zeros = bytes(ZERO_BYTES)
 
 def wrong_content(fd: int, entry: File) -> str:
     """What is wrong with the file's bytes, in words; "" if they are the entry's. Raises OSError."""
-    size = os.fstat(fd).st_size
-    if size != entry.size_bytes:
-        return f"{size} bytes"
+    if wrong := _wrong_size(fd, entry):
+        return wrong
     for extent in entry.extents:
         data = _read(fd, extent.offset_bytes, extent.size_bytes)
         if blake3(data).digest() != extent.chunk_id:
-            return f"other bytes within {extent.size_bytes} from {extent.offset_bytes}"
+            return _other_bytes(extent.offset_bytes, extent.size_bytes)
+    return _wrong_gaps(fd, entry)
+
+
+def wrong_secret(fd: int, entry: SealedFile, content: Iterable[tuple[int, bytes]]) -> str:
+    """As `wrong_content`, of a sealed file. content: as `reader.extents` opens it."""
+    if wrong := _wrong_size(fd, entry):
+        return wrong
+    for offset, data in content:
+        if _read(fd, offset, len(data)) != data:
+            return _other_bytes(offset, len(data))
+    return _wrong_gaps(fd, entry)
+
+
+def _wrong_size(fd: int, entry: AnyFile) -> str:
+    size = os.fstat(fd).st_size
+    return f"{size} bytes" if size != entry.size_bytes else ""
+
+
+def _other_bytes(offset: int, size_bytes: int) -> str:
+    return f"other bytes within {size_bytes} from {offset}"
+
+
+def _wrong_gaps(fd: int, entry: AnyFile) -> str:
     for start, end in gaps(entry):
         if not _is_zero(fd, start, end):
             return f"bytes other than zero between {start} and {end}"
     return ""
 
 
-def filled_hole(fd: int, entry: File) -> str:
+def filled_hole(fd: int, entry: AnyFile) -> str:
     """Which hole of the entry takes up space in the file, in words; "" if none. Raises OSError."""
     for start, end in gaps(entry):
         start = -(-start // HOLE_GRAIN_BYTES) * HOLE_GRAIN_BYTES
@@ -43,10 +65,10 @@ def filled_hole(fd: int, entry: File) -> str:
     return ""
 
 
-def gaps(entry: File) -> Iterator[tuple[int, int]]:
+def gaps(entry: AnyFile) -> Iterator[tuple[int, int]]:
     """(start, end) of the holes, in ascending order.
 
-    >>> from haoscar_pxe.image.entry import Extent, Metadata
+    >>> from haoscar_pxe.image.entry import Extent, File, Metadata
     >>> list(gaps(File(b"f", Metadata(0, 0, 0, 0), 9, (Extent(2, 3, bytes(32)),))))
     [(0, 2), (5, 9)]
     """
@@ -59,10 +81,10 @@ def gaps(entry: File) -> Iterator[tuple[int, int]]:
         yield end, entry.size_bytes
 
 
-def spans(entry: File) -> list[tuple[int, int]]:
+def spans(entry: AnyFile) -> list[tuple[int, int]]:
     """(start, end) of the data between the holes, in ascending order; touching extents are one.
 
-    >>> from haoscar_pxe.image.entry import Extent, Metadata
+    >>> from haoscar_pxe.image.entry import Extent, File, Metadata
     >>> id = bytes(32)
     >>> extents = (Extent(2, 3, id), Extent(5, 1, id), Extent(8, 1, id))
     >>> spans(File(b"f", Metadata(0, 0, 0, 0), 9, extents))

@@ -14,15 +14,17 @@ from typing import Literal, TypeAlias
 
 from msgspec import structs
 
+from haoscar_pxe.errors import SealedError
 from haoscar_pxe.image.compare import Aspect
 from haoscar_pxe.image.content import spans
 from haoscar_pxe.image.entry import (
+    AnyFile,
     Device,
     Entry,
-    File,
     HardLink,
     Metadata,
     Symlink,
+    chunk_ids,
     sort_key,
     stored_bytes,
 )
@@ -41,7 +43,8 @@ class Change:
     """One path that is not the same in both generations.
 
     entry_type: of the newer entry ("File"), of the older where it was removed. aspects: in what a
-    changed entry differs; "content" only if bytes differ. size_bytes: of a file now (removed: as
+    changed entry differs; "content" only if bytes differ, "closed" where no opening key tells
+    whether they do. size_bytes: of a file now (removed: as
     it was). new_bytes: of its chunks that the older file at this path does not have.
     """
 
@@ -162,26 +165,39 @@ def _aspects(before: Entry, after: Entry, contents: Callable[[], ChunkReader]) -
     if isinstance(before, HardLink) or isinstance(after, HardLink):
         yield "links"
         return
-    if type(before) is not type(after):
+    if isinstance(before, AnyFile) and isinstance(after, AnyFile):
+        yield from _contents(before, after, contents)
+    elif type(before) is not type(after):
         yield "type"
         return
-    yield from _specifics(before, after, contents)
+    else:
+        yield from _specifics(before, after)
     yield from _metadata(before.meta, after.meta)
 
 
-def _specifics(
-    before: Entry, after: Entry, contents: Callable[[], ChunkReader]
+def _contents(
+    before: AnyFile, after: AnyFile, contents: Callable[[], ChunkReader]
 ) -> Iterator[Aspect]:
+    """What only files have. One that was merely sealed anew is the same."""
+    if type(before) is not type(after):
+        yield "sealed"
+    if before.size_bytes != after.size_bytes:
+        yield "content"
+    elif before.extents != after.extents:
+        try:
+            is_same = is_same_content(before, after, contents)
+        except SealedError:
+            yield "closed"
+            return
+        if not is_same:
+            yield "content"
+        elif spans(before) != spans(after):
+            yield "holes"
+
+
+def _specifics(before: Entry, after: Entry) -> Iterator[Aspect]:
     """What only one type of entry has."""
     match before, after:
-        case File(), File():
-            if before.size_bytes != after.size_bytes:
-                yield "content"
-            elif before.extents != after.extents:
-                if not is_same_content(before, after, contents):
-                    yield "content"
-                elif spans(before) != spans(after):
-                    yield "holes"
         case Symlink(), Symlink() if before.target != after.target:
             yield "target"
         case Device(), Device() if _device(before) != _device(after):
@@ -200,9 +216,9 @@ def _metadata(before: Metadata, after: Metadata) -> Iterator[Aspect]:
 
 
 def _new_bytes(before: Entry, after: Entry) -> int:
-    if not isinstance(after, File):
+    if not isinstance(after, AnyFile):
         return 0
-    had = {extent.chunk_id for extent in before.extents} if isinstance(before, File) else set()
+    had = set(chunk_ids(before))
     return sum(each.size_bytes for each in after.extents if each.chunk_id not in had)
 
 
@@ -211,4 +227,4 @@ def _device(entry: Device) -> tuple[bool, int, int]:
 
 
 def _size(entry: Entry) -> int:
-    return entry.size_bytes if isinstance(entry, File) else 0
+    return entry.size_bytes if isinstance(entry, AnyFile) else 0

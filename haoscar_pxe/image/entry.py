@@ -58,6 +58,20 @@ class File(Struct, frozen=True, array_like=True, tag="f", forbid_unknown_fields=
     extents: tuple[Extent, ...] = ()
 
 
+class SealedFile(Struct, frozen=True, array_like=True, tag="x", forbid_unknown_fields=True):
+    """A regular file that is a secret: as a File, but its chunks are sealed boxes.
+
+    key_id: of the sealing key. An extent's size is of the plaintext, its chunk id of the box, so
+    no hash of the content is anywhere; the box is `sealing.OVERHEAD_BYTES` longer.
+    """
+
+    path: bytes
+    meta: Metadata
+    size_bytes: int
+    key_id: bytes
+    extents: tuple[Extent, ...] = ()
+
+
 class HardLink(Struct, frozen=True, array_like=True, tag="h", forbid_unknown_fields=True):
     """Another name of `target`, an earlier entry that is not a folder and not a HardLink."""
 
@@ -97,7 +111,8 @@ class Socket(Struct, frozen=True, array_like=True, tag="s", forbid_unknown_field
     meta: Metadata
 
 
-Entry: TypeAlias = Directory | File | HardLink | Symlink | Device | Fifo | Socket
+Entry: TypeAlias = Directory | File | SealedFile | HardLink | Symlink | Device | Fifo | Socket
+AnyFile: TypeAlias = File | SealedFile
 
 
 def sort_key(path: bytes) -> bytes:
@@ -111,7 +126,12 @@ def sort_key(path: bytes) -> bytes:
 
 def stored_bytes(entry: Entry) -> int:
     """Bytes of content that the entry needs on a disk: holes count nothing."""
-    return sum(extent.size_bytes for extent in entry.extents) if isinstance(entry, File) else 0
+    return sum(each.size_bytes for each in entry.extents) if isinstance(entry, AnyFile) else 0
+
+
+def chunk_ids(entry: Entry) -> tuple[bytes, ...]:
+    """The chunks that the entry needs, in order."""
+    return tuple(e.chunk_id for e in entry.extents) if isinstance(entry, AnyFile) else ()
 
 
 def parents(path: bytes) -> Iterator[bytes]:

@@ -7,12 +7,13 @@ nanoseconds. What tar has no type for, sockets, is left out and named.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final, assert_never
 
 from haoscar_pxe.image.content import spans
 from haoscar_pxe.image.entry import (
+    AnyFile,
     Device,
     Directory,
     Entry,
@@ -20,6 +21,7 @@ from haoscar_pxe.image.entry import (
     File,
     HardLink,
     Metadata,
+    SealedFile,
     Socket,
     Symlink,
     stored_bytes,
@@ -49,20 +51,23 @@ def export_tar(
     write: Write,
     progress: Progress,
     *,
+    source: Iterable[Entry] | None = None,
     for_mksquashfs: bool = False,
 ) -> tuple[bytes, ...]:
     """Write the generation as a tar archive; the paths of what tar cannot hold.
 
+    source: these of its entries instead of all (`closed.WithoutSealed`).
     for_mksquashfs: write around two faults of mksquashfs 4.5. It takes the first "/" off where a
     link leads when a pax record says so. And it loses its place after a sparse file unless the
     file's first block and its end are data, in whole blocks (found by trial; with these three,
     hundreds of random maps came out right).
-    Raises MalformedTreeError or another IntegrityError, StorageError, and what write raises. What
-    was written until then is the beginning of an archive without its end.
+    Raises MalformedTreeError or another IntegrityError, SealedError (no key for a file),
+    StorageError, and what write raises. What was written until then is the beginning of an archive
+    without its end.
     """
     left_out = []
     written = 0
-    for entry in entries(manifest, chunks):
+    for entry in entries(manifest, chunks) if source is None else source:
         if isinstance(entry, Socket):
             left_out.append(entry.path)
             continue
@@ -79,7 +84,7 @@ def _encoded(
 ) -> Iterator[bytes]:
     """The member of an entry with its content."""
     match entry:
-        case File():
+        case File() | SealedFile():
             yield from _file(entry, chunks, for_mksquashfs)
         case Directory():
             yield encode_member(_member(entry.path, MemberType.FOLDER, entry.meta, b"/"))
@@ -98,7 +103,7 @@ def _encoded(
             assert_never(entry)
 
 
-def _file(entry: File, chunks: ChunkReader, for_mksquashfs: bool) -> Iterator[bytes]:
+def _file(entry: AnyFile, chunks: ChunkReader, for_mksquashfs: bool) -> Iterator[bytes]:
     data = spans(entry)
     if for_mksquashfs and stored_bytes(entry) != entry.size_bytes:
         data = _whole_blocks(data, entry.size_bytes)
@@ -112,7 +117,7 @@ def _file(entry: File, chunks: ChunkReader, for_mksquashfs: bool) -> Iterator[by
 
 
 def _sparse_headers(
-    entry: File, data: Sequence[tuple[int, int]], size_bytes: int
+    entry: AnyFile, data: Sequence[tuple[int, int]], size_bytes: int
 ) -> Iterator[bytes]:
     """data: (start, end) of what will follow, size_bytes in all."""
     name = _name(entry.path)
@@ -125,7 +130,9 @@ def _sparse_headers(
     yield map_bytes
 
 
-def _content(entry: File, chunks: ChunkReader, data: Sequence[tuple[int, int]]) -> Iterator[bytes]:
+def _content(
+    entry: AnyFile, chunks: ChunkReader, data: Sequence[tuple[int, int]]
+) -> Iterator[bytes]:
     """The bytes of these stretches, between which nothing but holes lies."""
     pieces = extents(entry, chunks)
     piece = next(pieces, None)

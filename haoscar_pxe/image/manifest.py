@@ -59,7 +59,8 @@ class Root(Record, frozen=True, kw_only=True):
 
     parent: id of the generation's predecessor, "" for the first. logical_bytes: sum of file sizes,
     holes counted. stored_bytes: sum of content without holes, what a disk must hold.
-    packed_bytes: of the packs that this generation added to the repository.
+    packed_bytes: of the packs that this generation added to the repository. sealed_files: how many
+    entries are sealed; sealing_keys: the ids of the keys they were sealed by, ascending.
     """
 
     format: int
@@ -71,6 +72,8 @@ class Root(Record, frozen=True, kw_only=True):
     logical_bytes: int
     stored_bytes: int
     packed_bytes: int
+    sealed_files: int
+    sealing_keys: tuple[bytes, ...]
     pages: tuple[PageRef, ...]
 
 
@@ -139,6 +142,16 @@ def _check(root: Root, where: str) -> None:
         ),
         (any(page.entry_count < 1 for page in root.pages), "a page has no entries"),
         (sum(p.entry_count for p in root.pages) != root.entry_count, "its entries do not add up"),
+        (
+            any(len(each) != KEY_ID_BYTES for each in root.sealing_keys)
+            or any(a >= b for a, b in pairwise(root.sealing_keys)),
+            "its sealing keys are unordered or too short",
+        ),
+        (
+            not len(root.sealing_keys) <= root.sealed_files <= root.entry_count
+            or bool(root.sealed_files) != bool(root.sealing_keys),
+            "its sealed files do not fit their keys",
+        ),
         (min(root.logical_bytes, root.stored_bytes, root.packed_bytes) < 0, "a size is negative"),
     ]
     for wrong, reason in problems:

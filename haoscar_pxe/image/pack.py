@@ -41,7 +41,8 @@ class Kind(IntEnum):
 
     DATA = 0
     META = 1
-    SEALED = 2  # reserved for encrypted content
+    SEALED = 2
+    """Sealed boxes (`sealing.py`), stored as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ def decode_header(header: bytes, pack_id: str) -> Kind:
         raise _refused(pack_id, "it does not begin as a pack")
     if version != VERSION:
         raise _refused(pack_id, f"it has version {version}, this program reads {VERSION}")
-    if kind not in (Kind.DATA, Kind.META):
+    if kind not in tuple(Kind):
         raise _refused(pack_id, f"its kind {kind} is unknown")
     return Kind(kind)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from haoscar_pxe.errors import IntegrityError, StorageError
-from haoscar_pxe.image.entry import File
+from haoscar_pxe.image.entry import chunk_ids
 from haoscar_pxe.image.manifest import Manifest, PageRef
 from haoscar_pxe.image.pack import ROW, PackIndex
 from haoscar_pxe.image.page_entries import page_entries
@@ -106,8 +106,7 @@ def _needed_by(
 def _content(pages: Iterable[PageRef], chunks: ChunkReader, progress: Progress) -> Iterator[bytes]:
     for entry in page_entries(pages, chunks):
         progress.advance(0)
-        if isinstance(entry, File):
-            yield from (extent.chunk_id for extent in entry.extents)
+        yield from chunk_ids(entry)
 
 
 def _use(pack: PackIndex, needed: bytearray) -> PackUse:

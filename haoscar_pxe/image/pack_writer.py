@@ -53,7 +53,10 @@ class PackWriter:
 
     def add(self, chunk_id: bytes, data: bytes | memoryview) -> None:
         """Append a chunk that no pack has yet. Raises StorageError."""
-        self._append(self._compressing.put(chunk_id, bytes(data)))
+        if self._kind is Kind.SEALED:
+            self._append((Compressed(chunk_id, Encoding.RAW, bytes(data), len(data)),))
+        else:
+            self._append(self._compressing.put(chunk_id, bytes(data)))
 
     def close(self) -> None:
         """Finish the last pack, and wait until all of them are durable. Raises StorageError."""

@@ -144,15 +144,12 @@ def _batches(
     uses: list[PackUse], store: FolderStore, put_off: dict[str, str]
 ) -> Iterator[tuple[Kind, list[PackUse]]]:
     """Packs of one kind whose needed chunks fill about one new pack."""
-    waiting: dict[Kind, list[PackUse]] = {Kind.DATA: [], Kind.META: []}
+    waiting: dict[Kind, list[PackUse]] = {kind: [] for kind in Kind}
     for use in uses:
         try:
             kind = decode_header(store.read(use.pack_id, 0, HEADER.size), use.pack_id)
         except IntegrityError as error:
             put_off[use.pack_id] = str(error)
-            continue
-        if kind not in waiting:
-            put_off[use.pack_id] = f"packs of kind {kind.name.lower()} are not written anew"
             continue
         waiting[kind].append(use)
         if sum(each.needed_bytes for each in waiting[kind]) >= TARGET_BYTES:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import Final, TypeAlias
 
-from haoscar_pxe.image.entry import Entry, File
+from haoscar_pxe.image.entry import AnyFile, Entry
 from haoscar_pxe.image.reader import ChunkReader, extents
 
 BATCH_BYTES: Final = 1 << 20
@@ -52,7 +52,7 @@ class ReadAhead:
             if not isinstance(item, tuple):
                 yield item
 
-    def content(self, entry: File) -> Iterator[Piece]:
+    def content(self, entry: AnyFile) -> Iterator[Piece]:
         """The content of the entry given last, in ascending order, without its holes."""
         for _ in entry.extents:
             piece = next(self._stream)
@@ -89,7 +89,7 @@ class ReadAhead:
 def _items(entries: Iterable[Entry], chunks: ChunkReader) -> Iterator[Entry | Piece]:
     for entry in entries:
         yield entry
-        if isinstance(entry, File):
+        if isinstance(entry, AnyFile):
             yield from extents(entry, chunks)
 
 

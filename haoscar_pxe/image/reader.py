@@ -17,15 +17,18 @@ from haoscar_pxe.errors import IntegrityError, RepositoryError
 from haoscar_pxe.image.chunk_index import ChunkIndex, Found
 from haoscar_pxe.image.compression import Decompressor
 from haoscar_pxe.image.entry import (
+    AnyFile,
     Directory,
     Entry,
-    File,
     HardLink,
+    SealedFile,
     Symlink,
+    chunk_ids,
     sort_key,
 )
 from haoscar_pxe.image.manifest import Manifest, PageRef
 from haoscar_pxe.image.page import decode_page
+from haoscar_pxe.image.sealing import NO_KEYS, OpeningKeys, sealed_error
 from haoscar_pxe.image.store import PackGoneError, PackStore
 from haoscar_pxe.image.tree import MalformedTreeError, TreeChecker, check_values
 
@@ -52,7 +55,8 @@ class ChunkMissingError(IntegrityError):
 class ChunkReader:
     """Chunks and pages out of a store. Not for use by two threads at once.
 
-    index: what is found where; another object after the reader had to read it anew.
+    index: what is found where; another object after the reader had to read it anew. opening: what
+    opens sealed files.
     """
 
     def __init__(
@@ -60,10 +64,12 @@ class ChunkReader:
         store: PackStore,
         pack_ids: Sequence[str] | None = None,
         *,
+        opening: OpeningKeys = NO_KEYS,
         memory_bytes: int = WINDOWS_BYTES,
     ) -> None:
         """pack_ids: look only into these (None: all of the store). Raises StorageError."""
         self.store = store
+        self.opening = opening
         self._load(store.pack_ids() if pack_ids is None else pack_ids)
         self._decompressor = Decompressor()
         self._windows: OrderedDict[tuple[str, int], bytes] = OrderedDict()
@@ -166,9 +172,12 @@ def entries(manifest: Manifest, chunks: ChunkReader) -> Iterator[Entry]:
     """
     checker = TreeChecker()
     linkable: set[bytes] = set()
+    sealed = set(manifest.sealing_keys)
     for ref in manifest.pages:
         for entry in chunks.page(ref):
             checker.check(entry)
+            if isinstance(entry, SealedFile) and entry.key_id not in sealed:
+                raise MalformedTreeError(entry.path, "its manifest does not name its sealing key")
             if isinstance(entry, HardLink) and entry.target not in linkable:
                 check_link_target(manifest.pages, chunks, entry.path, entry.target)
                 linkable = {entry.target}
@@ -215,11 +224,12 @@ def resolve(manifest: Manifest, chunks: ChunkReader, path: bytes) -> Entry | Non
 def read_file(manifest: Manifest, chunks: ChunkReader, path: bytes) -> bytes:
     """A file's content, holes as zeros; hard links and symlinks inside the image are followed.
 
-    Raises RepositoryError if there is no such file, or if it is larger than MAX_READ_BYTES.
+    Raises RepositoryError if there is no such file, or if it is larger than MAX_READ_BYTES;
+    SealedError as `extents`.
     """
     entry = resolve(manifest, chunks, path)
     name = f"{manifest.image} generation {manifest.generation}"
-    if not isinstance(entry, File):
+    if not isinstance(entry, AnyFile):
         kind = "nothing" if entry is None else f"a {type(entry).__name__}"
         raise RepositoryError(f"{path!r} in {name} is {kind}, not a file")
     if entry.size_bytes > MAX_READ_BYTES:
@@ -230,10 +240,13 @@ def read_file(manifest: Manifest, chunks: ChunkReader, path: bytes) -> bytes:
     return bytes(content)
 
 
-def extents(entry: File, chunks: ChunkReader) -> Iterator[tuple[int, bytes]]:
-    """(offset, bytes) of the file's content in ascending order, without its holes."""
+def extents(entry: AnyFile, chunks: ChunkReader) -> Iterator[tuple[int, bytes]]:
+    """(offset, bytes) of the file's content in ascending order, without its holes.
+
+    Raises SealedError for a sealed file whose opening key the reader was not given.
+    """
     for extent in entry.extents:
-        data = chunks.chunk(extent.chunk_id)
+        data = chunk_of(entry, extent.chunk_id, chunks)
         if len(data) != extent.size_bytes:
             raise MalformedTreeError(
                 entry.path, f"a chunk has {len(data)} bytes, not {extent.size_bytes}"
@@ -241,13 +254,21 @@ def extents(entry: File, chunks: ChunkReader) -> Iterator[tuple[int, bytes]]:
         yield extent.offset_bytes, data
 
 
+def chunk_of(entry: AnyFile, chunk_id: bytes, chunks: ChunkReader) -> bytes:
+    """The bytes of one of the file's chunks, opened where it is sealed. Raises as `extents`."""
+    if not isinstance(entry, SealedFile):
+        return chunks.chunk(chunk_id)
+    if chunks.opening.missing((entry.key_id,)):
+        raise sealed_error(entry.path, entry.key_id)
+    return chunks.opening.open(entry.key_id, chunks.chunk(chunk_id))
+
+
 def packs_of(manifest: Manifest, chunks: ChunkReader) -> list[str]:
     """Ids of the packs that hold all the generation needs, ascending. Reads every page."""
     chunks.renew()
     needed = {chunks.pack_of(ref.chunk_id) for ref in manifest.pages}
     for entry in entries(manifest, chunks):
-        if isinstance(entry, File):
-            needed.update(chunks.pack_of(extent.chunk_id) for extent in entry.extents)
+        needed.update(map(chunks.pack_of, chunk_ids(entry)))
     return sorted(needed)
 
 

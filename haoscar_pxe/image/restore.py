@@ -18,12 +18,14 @@ from haoscar_pxe.errors import RestoreError
 from haoscar_pxe.image import attributes
 from haoscar_pxe.image.durable import free_space
 from haoscar_pxe.image.entry import (
+    AnyFile,
     Device,
     Directory,
     Entry,
     Fifo,
     File,
     HardLink,
+    SealedFile,
     Socket,
     Symlink,
     parents,
@@ -114,7 +116,7 @@ class _Restorer:
         match entry:
             case Directory():
                 self._lay_folder(entry, folder_fd, name)
-            case File():
+            case File() | SealedFile():
                 self._lay_file(entry, folder_fd, name)
             case HardLink():
                 self._lay_link(entry, folder_fd, name)
@@ -139,7 +141,7 @@ class _Restorer:
             existed = True
         self._enter(entry, os.open(name, FOLDER_FLAGS, dir_fd=folder_fd), existed=existed)
 
-    def _lay_file(self, entry: File, folder_fd: int, name: bytes) -> None:
+    def _lay_file(self, entry: AnyFile, folder_fd: int, name: bytes) -> None:
         fd = os.open(name, FILE_FLAGS, 0o600, dir_fd=folder_fd)
         try:
             end = 0

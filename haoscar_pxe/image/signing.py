@@ -8,8 +8,6 @@ It does not decide who may open sealed secrets.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,11 +18,10 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from haoscar_pxe.errors import ConfigError, IntegrityError
-from haoscar_pxe.image.durable import storage_errors
+from haoscar_pxe.image.key_text import KEY_BYTES, decode_line, encode_line, write_key_file
 
 PUBLIC_WORD = "haoscar-ed25519"
 PRIVATE_WORD = "haoscar-ed25519-private"
-KEY_BYTES = 32
 KEY_ID_BYTES = 32
 SIGNATURE_BYTES = 64
 
@@ -46,12 +43,12 @@ class PublicKey:
         >>> PublicKey.decode(PublicKey(bytes(32)).encode()) == PublicKey(bytes(32))
         True
         """
-        return f"{PUBLIC_WORD} {base64.b64encode(self.raw).decode()}"
+        return encode_line(PUBLIC_WORD, self.raw)
 
     @classmethod
     def decode(cls, text: str, where: str = "this text") -> PublicKey:
         """Read what `encode` wrote; words after the key are a comment. Raises ConfigError."""
-        return cls(_decode_line(text, PUBLIC_WORD, where))
+        return cls(decode_line(text, PUBLIC_WORD, where))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +75,11 @@ class SigningKey:
                 f"cannot read the signing key {path}: {error}",
                 hint="'haoscar-pxe init' makes one; captures are signed with it",
             ) from error
-        return cls(_decode_line(text, PRIVATE_WORD, str(path)))
+        return cls(decode_line(text, PRIVATE_WORD, str(path)))
 
     def save(self, path: Path) -> None:
         """Write the key with mode 0600; an existing file is never replaced (StorageError)."""
-        line = f"{PRIVATE_WORD} {base64.b64encode(self.seed).decode()}\n"
-        with storage_errors("write the signing key", path):
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-            with os.fdopen(fd, "w") as file:
-                file.write(line)
-                file.flush()
-                os.fsync(fd)
+        write_key_file(path, encode_line(PRIVATE_WORD, self.seed), "the signing key")
 
     @property
     def public(self) -> PublicKey:
@@ -146,16 +137,3 @@ def _read_public(path: Path) -> PublicKey:
         return PublicKey.decode(path.read_text(), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read the trusted key {path}: {error}") from error
-
-
-def _decode_line(text: str, word: str, where: str) -> bytes:
-    parts = text.split(None, 2)
-    if len(parts) < 2 or parts[0] != word:
-        raise ConfigError(f"{where} is not a key: a line '{word} BASE64' was expected")
-    try:
-        raw = base64.b64decode(parts[1], validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise ConfigError(f"the key in {where} is not base64") from error
-    if len(raw) != KEY_BYTES:
-        raise ConfigError(f"the key in {where} has {len(raw)} bytes instead of {KEY_BYTES}")
-    return raw

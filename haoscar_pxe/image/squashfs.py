@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import shlex
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from subprocess import Popen
 from typing import BinaryIO, Final
 
 from haoscar_pxe.command import converse, last_words
 from haoscar_pxe.errors import CommandError, MissingToolError
-from haoscar_pxe.image.entry import Directory
+from haoscar_pxe.image.entry import Directory, Entry
 from haoscar_pxe.image.export import export_tar
 from haoscar_pxe.image.manifest import Manifest
 from haoscar_pxe.image.progress import Progress
@@ -26,7 +27,11 @@ HINT: Final = "apt install squashfs-tools (4.5 or newer)"
 
 
 def export_squashfs(
-    manifest: Manifest, chunks: ChunkReader, file: Path, progress: Progress
+    manifest: Manifest,
+    chunks: ChunkReader,
+    file: Path,
+    progress: Progress,
+    source: Iterable[Entry] | None = None,
 ) -> tuple[bytes, ...]:
     """Write the generation as a squashfs into a file that is not there yet; what tar cannot hold.
 
@@ -37,7 +42,7 @@ def export_squashfs(
     with tempfile.TemporaryFile() as errors:
         process = _start(argv, errors)
         try:
-            left_out = _feed(process, manifest, chunks, progress)
+            left_out = _feed(process, manifest, chunks, progress, source)
         finally:
             process.kill()
             process.wait()
@@ -70,7 +75,11 @@ def _start(argv: list[str], errors: BinaryIO) -> Popen[bytes]:
 
 
 def _feed(
-    process: Popen[bytes], manifest: Manifest, chunks: ChunkReader, progress: Progress
+    process: Popen[bytes],
+    manifest: Manifest,
+    chunks: ChunkReader,
+    progress: Progress,
+    source: Iterable[Entry] | None,
 ) -> tuple[bytes, ...]:
     """Give it the archive and wait for its end, which comes early if it cannot go on."""
     assert process.stdin is not None
@@ -80,7 +89,7 @@ def _feed(
         try:
             with process.stdin as archive:
                 left_out = export_tar(
-                    manifest, chunks, archive.write, progress, for_mksquashfs=True
+                    manifest, chunks, archive.write, progress, source=source, for_mksquashfs=True
                 )
         except BrokenPipeError:
             pass  # its exit status and its last words say why

@@ -14,15 +14,17 @@ from haoscar_pxe.errors import IntegrityError
 from haoscar_pxe.image.compression import MAX_CHUNK_BYTES
 from haoscar_pxe.image.entry import (
     CHUNK_ID_BYTES,
+    AnyFile,
     Device,
     Directory,
     Entry,
-    File,
     HardLink,
     Metadata,
+    SealedFile,
     Symlink,
     sort_key,
 )
+from haoscar_pxe.image.sealing import KEY_ID_BYTES, OVERHEAD_BYTES
 
 MAX_PATH_BYTES: Final = 65_535
 """Longer than PATH_MAX on purpose: deep trees exist and are walked folder by folder."""
@@ -105,7 +107,7 @@ def check_values(entry: Entry) -> None:
             raise MalformedTreeError(entry.path, "a hard link's target must come before it")
         return
     _check_metadata(entry.path, entry.meta)
-    if isinstance(entry, File):
+    if isinstance(entry, AnyFile):
         _check_extents(entry)
     elif isinstance(entry, Symlink):
         if not 1 <= len(entry.target) <= MAX_SYMLINK_BYTES or b"\0" in entry.target:
@@ -132,12 +134,17 @@ def _check_metadata(path: bytes, meta: Metadata) -> None:
         before = name
 
 
-def _check_extents(entry: File) -> None:
+def _check_extents(entry: AnyFile) -> None:
     end = 0
+    most_bytes = MAX_CHUNK_BYTES
+    if isinstance(entry, SealedFile):
+        most_bytes -= OVERHEAD_BYTES
+        if len(entry.key_id) != KEY_ID_BYTES:
+            raise MalformedTreeError(entry.path, "the id of its key has the wrong length")
     for extent in entry.extents:
         if len(extent.chunk_id) != CHUNK_ID_BYTES:
             raise MalformedTreeError(entry.path, "a chunk id has the wrong length")
-        if extent.offset_bytes < end or not 1 <= extent.size_bytes <= MAX_CHUNK_BYTES:
+        if extent.offset_bytes < end or not 1 <= extent.size_bytes <= most_bytes:
             raise MalformedTreeError(
                 entry.path, f"{extent.size_bytes} bytes cannot lie at {extent.offset_bytes}"
             )

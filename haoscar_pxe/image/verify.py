@@ -16,12 +16,13 @@ from blake3 import blake3
 
 from haoscar_pxe.errors import IntegrityError, RepositoryError
 from haoscar_pxe.image.compression import Decompressor
-from haoscar_pxe.image.entry import File
+from haoscar_pxe.image.entry import AnyFile, SealedFile
 from haoscar_pxe.image.manifest import Manifest
 from haoscar_pxe.image.pack import (
     FOOTER,
     HEADER,
     MAX_PACK_BYTES,
+    Kind,
     PackIndex,
     decode_header,
     decode_tail,
@@ -30,6 +31,7 @@ from haoscar_pxe.image.pack import (
 from haoscar_pxe.image.progress import Progress
 from haoscar_pxe.image.reader import ChunkReader, entries, packs_of
 from haoscar_pxe.image.repository import Repository
+from haoscar_pxe.image.sealing import OVERHEAD_BYTES
 from haoscar_pxe.image.signing import TrustedKeys
 from haoscar_pxe.image.store import PackGoneError, PackStore
 
@@ -136,7 +138,7 @@ def _wrong_entries(
     """What is wrong with files of a generation; the first few by name."""
     wrong = 0
     for entry in entries(manifest, chunks):
-        if isinstance(entry, File) and (reason := _wrong_file(entry, good)):
+        if isinstance(entry, AnyFile) and (reason := _wrong_file(entry, good)):
             wrong += 1
             if wrong <= NAMED_FILES:
                 yield f"{entry.path!r}: {reason}"
@@ -144,13 +146,15 @@ def _wrong_entries(
         yield f"and {wrong - NAMED_FILES} more files"
 
 
-def _wrong_file(entry: File, good: Mapping[bytes, int]) -> str:
+def _wrong_file(entry: AnyFile, good: Mapping[bytes, int]) -> str:
+    """Of a sealed file the boxes are checked, which needs no key."""
+    overhead = OVERHEAD_BYTES if isinstance(entry, SealedFile) else 0
     for extent in entry.extents:
         size = good.get(extent.chunk_id)
         if size is None:
             return f"chunk {extent.chunk_id.hex()[:12]} is missing or damaged"
-        if size != extent.size_bytes:
-            return f"a chunk has {size} bytes, not {extent.size_bytes}"
+        if size != extent.size_bytes + overhead:
+            return f"a chunk has {size} bytes, not {extent.size_bytes + overhead}"
     return ""
 
 
@@ -208,9 +212,15 @@ class _Packs:
             self.problems.append(
                 Problem(f"pack {pack_id}", "its content is not what its name says")
             )
-        decode_header(content[: HEADER.size], pack_id)
+        kind = decode_header(content[: HEADER.size], pack_id)
         index_bytes = index_size(content[-FOOTER.size :], pack_id, size)
         index = decode_tail(content[size - index_bytes - FOOTER.size :], pack_id, size)
+        if kind is Kind.SEALED and any(
+            at.encoding for at in map(index.location, range(len(index)))
+        ):
+            self.problems.append(
+                Problem(f"pack {pack_id}", "a sealed chunk is not stored as it is")
+            )
         for row, chunk_id in enumerate(index.chunk_ids()):
             self._verify_chunk(content, index, row, chunk_id)
 

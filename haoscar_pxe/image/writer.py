@@ -20,7 +20,14 @@ from haoscar_pxe.image.chunk_index import ChunkIndex
 from haoscar_pxe.image.compressing import processors_to_spare
 from haoscar_pxe.image.compression import MAX_CHUNK_BYTES
 from haoscar_pxe.image.durable import storage_errors, sync_folder, write_durably
-from haoscar_pxe.image.entry import Entry, File, HardLink, stored_bytes
+from haoscar_pxe.image.entry import (
+    AnyFile,
+    Entry,
+    HardLink,
+    SealedFile,
+    chunk_ids,
+    stored_bytes,
+)
 from haoscar_pxe.image.manifest import (
     FORMAT,
     MAX_MANIFEST_BYTES,
@@ -37,6 +44,7 @@ from haoscar_pxe.image.pack_writer import PackWriter
 from haoscar_pxe.image.page import PageCutter
 from haoscar_pxe.image.page_entries import page_reader
 from haoscar_pxe.image.reader import check_link_target
+from haoscar_pxe.image.sealing import OVERHEAD_BYTES
 from haoscar_pxe.image.signing import SigningKey, TrustedKeys
 from haoscar_pxe.image.store import FolderStore
 from haoscar_pxe.image.tree import MalformedTreeError, TreeChecker
@@ -67,12 +75,16 @@ class GenerationWriter:
         self._added: set[bytes] = set()
         self._data = PackWriter(folder, Kind.DATA, processors_to_spare())
         self._meta = PackWriter(folder, Kind.META)
+        self._sealed = PackWriter(folder, Kind.SEALED)
+        self._boxes: dict[bytes, int] = {}
+        self._sealing_keys: set[bytes] = set()
         self._checker = TreeChecker()
         self._cutter = PageCutter()
         self._pages: list[PageRef] = []
         self._links: dict[bytes, bytes] = {}
         self._is_intact = True
         self._entry_count = self._logical_bytes = self._stored_bytes = 0
+        self._sealed_files = 0
 
     @property
     def generation(self) -> int:
@@ -95,6 +107,12 @@ class GenerationWriter:
         """
         return self._store_chunk(self._data, data)
 
+    def add_box(self, box: bytes) -> bytes:
+        """Store a sealed box, apart from public chunks; its id. Raises as `add_chunk`."""
+        chunk_id = self._store_chunk(self._sealed, box)
+        self._boxes[chunk_id] = len(box)
+        return chunk_id
+
     def add_entry(self, entry: Entry) -> None:
         """Add the next entry, in the order of `sort_key`, the root folder first.
 
@@ -102,12 +120,7 @@ class GenerationWriter:
         values, or with a chunk that was not added.
         """
         self._checker.check(entry)
-        if isinstance(entry, File):
-            self._check_chunks(entry)
-            self._logical_bytes += entry.size_bytes
-            self._stored_bytes += stored_bytes(entry)
-        elif isinstance(entry, HardLink):
-            self._links.setdefault(entry.target, entry.path)
+        self._take_in(entry)
         self._entry_count += 1
         if self._cutter.add(entry):
             self._end_page()
@@ -126,12 +139,7 @@ class GenerationWriter:
             raise MalformedTreeError(ref.first, "its page cannot be put here")
         self._checker.follow(entries)
         for entry in entries:
-            if isinstance(entry, File):
-                self._check_chunks(entry)
-                self._logical_bytes += entry.size_bytes
-                self._stored_bytes += stored_bytes(entry)
-            elif isinstance(entry, HardLink):
-                self._links.setdefault(entry.target, entry.path)
+            self._take_in(entry)
         self._entry_count += len(entries)
         self._pages.append(ref)
 
@@ -146,7 +154,7 @@ class GenerationWriter:
             self._end_page()
         self._is_intact = False
         packed_bytes = 0
-        for packs in (self._data, self._meta):
+        for packs in (self._data, self._sealed, self._meta):
             packs.close()
             packs.publish(self._store)
             packed_bytes += packs.packed_bytes
@@ -160,6 +168,7 @@ class GenerationWriter:
     def abandon(self) -> None:
         """Close what is open. The writer's folder is removed by who made it."""
         self._data.abandon()
+        self._sealed.abandon()
         self._meta.abandon()
 
     def _store_chunk(self, packs: PackWriter, data: bytes | memoryview) -> bytes:
@@ -173,10 +182,32 @@ class GenerationWriter:
             self._is_intact = True
         return chunk_id
 
-    def _check_chunks(self, entry: File) -> None:
+    def _take_in(self, entry: Entry) -> None:
+        """Count the entry and check what it needs."""
+        if isinstance(entry, AnyFile):
+            for chunk_id in chunk_ids(entry):
+                if not self.has_chunk(chunk_id):
+                    raise MalformedTreeError(entry.path, "a chunk of it was never added")
+            self._logical_bytes += entry.size_bytes
+            self._stored_bytes += stored_bytes(entry)
+        if isinstance(entry, SealedFile):
+            self._take_in_sealed(entry)
+        elif isinstance(entry, HardLink):
+            self._links.setdefault(entry.target, entry.path)
+
+    def _take_in_sealed(self, entry: SealedFile) -> None:
         for extent in entry.extents:
-            if not self.has_chunk(extent.chunk_id):
-                raise MalformedTreeError(entry.path, "a chunk of it was never added")
+            if self._box_bytes(extent.chunk_id) != extent.size_bytes + OVERHEAD_BYTES:
+                raise MalformedTreeError(entry.path, "a sealed chunk of it has another size")
+        self._sealed_files += 1
+        self._sealing_keys.add(entry.key_id)
+
+    def _box_bytes(self, chunk_id: bytes) -> int:
+        size_bytes = self._boxes.get(chunk_id)
+        if size_bytes is None:
+            found = self._known.find(chunk_id)
+            size_bytes = found.location.raw_bytes if found else 0
+        return size_bytes
 
     def _end_page(self) -> None:
         first, count = self._cutter.first, len(self._cutter)
@@ -203,6 +234,8 @@ class GenerationWriter:
             logical_bytes=self._logical_bytes,
             stored_bytes=self._stored_bytes,
             packed_bytes=packed_bytes,
+            sealed_files=self._sealed_files,
+            sealing_keys=tuple(sorted(self._sealing_keys)),
             pages=tuple(self._pages),
         )
 

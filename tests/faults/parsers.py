@@ -26,6 +26,7 @@ from haoscar_pxe.image.entry import (
     File,
     HardLink,
     Metadata,
+    SealedFile,
     Symlink,
 )
 from haoscar_pxe.image.layout import Boot, Disk, DiskLayout, FileSystem, Partition, Swap
@@ -76,7 +77,8 @@ _ENTRIES: tuple[Entry, ...] = (
         b"etc/hosts", META, 2**40, (Extent(4096, 7, bytes(range(32))), Extent(2**33, 9, bytes(32)))
     ),
     HardLink(b"etc/name", b"etc/hosts"),
-    Symlink(b"etc/rc", META, b"../usr"),
+    SealedFile(b"etc/shadow", META, 9, bytes(32), (Extent(0, 9, bytes(range(32))),)),
+    Symlink(b"etc/tab", META, b"../usr"),
     Device(b"null", META, False, 1, 3),
     Fifo(b"pipe", META),
 )

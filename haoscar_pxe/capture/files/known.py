@@ -15,7 +15,7 @@ from typing import Protocol
 from haoscar_pxe.capture.files.statuses import ROW, StatusLog, stamp
 from haoscar_pxe.capture.files.tree import EntrySink
 from haoscar_pxe.errors import IntegrityError
-from haoscar_pxe.image.entry import Entry, File, sort_key
+from haoscar_pxe.image.entry import Entry, chunk_ids, sort_key
 from haoscar_pxe.image.manifest import Manifest, PageRef
 from haoscar_pxe.image.reader import ChunkReader
 
@@ -39,8 +39,7 @@ def known_pages(
             entries = chunks.page(ref)
         except IntegrityError:
             return
-        extents = (each for entry in entries if isinstance(entry, File) for each in entry.extents)
-        if all(has_chunk(extent.chunk_id) for extent in extents):
+        if all(has_chunk(chunk_id) for entry in entries for chunk_id in chunk_ids(entry)):
             yield KnownPage(ref, entries, first)
         first += ref.entry_count
 

@@ -17,7 +17,7 @@ from haoscar_pxe.capture.files.statuses import StatusLog
 from haoscar_pxe.capture.files.walk import GONE, Losses, walk
 from haoscar_pxe.capture.scope.scope import Scope
 from haoscar_pxe.errors import CaptureError
-from haoscar_pxe.image.entry import Directory, Entry, File, stored_bytes
+from haoscar_pxe.image.entry import AnyFile, Directory, Entry, stored_bytes
 from haoscar_pxe.image.progress import Progress
 
 BLOCK_BYTES: Final = 4096
@@ -115,7 +115,7 @@ def _place(path: bytes, places: frozenset[bytes]) -> bytes:
 
 
 def _blocks_bytes(entry: Entry) -> int:
-    if isinstance(entry, File):
+    if isinstance(entry, AnyFile):
         return -(-stored_bytes(entry) // BLOCK_BYTES) * BLOCK_BYTES
     return BLOCK_BYTES if isinstance(entry, Directory) else 0
 

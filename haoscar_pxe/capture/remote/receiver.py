@@ -31,7 +31,7 @@ from haoscar_pxe.capture.remote.messages import (
 from haoscar_pxe.capture.warning import CaptureWarning
 from haoscar_pxe.errors import CaptureError, WireError
 from haoscar_pxe.image.compression import MAX_CHUNK_BYTES, Decompressor, Encoding
-from haoscar_pxe.image.entry import CHUNK_ID_BYTES, Entry, File
+from haoscar_pxe.image.entry import CHUNK_ID_BYTES, Entry, chunk_ids
 from haoscar_pxe.image.page import MAX_ENTRIES, decode_page
 from haoscar_pxe.image.progress import Progress
 
@@ -167,7 +167,7 @@ def _page(data: bytes) -> tuple[Entry, ...]:
 
 
 def _chunk_ids(page: Collection[Entry]) -> Collection[bytes]:
-    return [e.chunk_id for entry in page if isinstance(entry, File) for e in entry.extents]
+    return [chunk_id for entry in page for chunk_id in chunk_ids(entry)]
 
 
 def _count(claimed: int) -> int:

@@ -73,6 +73,8 @@ def manifest(name: str = "one", release: str = RELEASE) -> Manifest:
         logical_bytes=0,
         stored_bytes=0,
         packed_bytes=0,
+        sealed_files=0,
+        sealing_keys=(),
         pages=(),
     )
 

@@ -78,6 +78,8 @@ ROOT = Root(
     logical_bytes=2**40,
     stored_bytes=2**39,
     packed_bytes=12,
+    sealed_files=2,
+    sealing_keys=(bytes(32), b"\1" * 32),
     pages=(PageRef(b"", bytes(32), 5), PageRef(b"usr", bytes(32), 2)),
 )
 
@@ -159,6 +161,10 @@ def test_other_bytes_of_the_same_record_are_refused() -> None:
         (msgspec.structs.replace(ROOT, pages=(PageRef(b"", bytes(31), 7),)), "page id"),
         (msgspec.structs.replace(ROOT, pages=(PageRef(b"", bytes(32), 0),)), "no entries"),
         (msgspec.structs.replace(ROOT, pages=ROOT.pages[::-1]), "root"),
+        (msgspec.structs.replace(ROOT, sealing_keys=ROOT.sealing_keys[::-1]), "sealing keys"),
+        (msgspec.structs.replace(ROOT, sealing_keys=(bytes(31),)), "sealing keys"),
+        (msgspec.structs.replace(ROOT, sealing_keys=()), "sealed files"),
+        (msgspec.structs.replace(ROOT, sealed_files=8), "sealed files"),
     ],
 )
 def test_impossible_records_are_refused_although_signed(wrong: Root, reason: str) -> None:
