@@ -96,6 +96,18 @@ class CaptureConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretsConfig:
+    """Which files are sealed, beside the shipped list. add, remove: globs; remove wins.
+
+    by_content: whether files are looked into for private keys and password hashes.
+    """
+
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+    by_content: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class HeadConfig:
     """Where an image comes from, and what quiesces it meanwhile.
 
@@ -129,6 +141,7 @@ class Config:
     serve: ServeConfig = field(default_factory=ServeConfig)
     install: InstallConfig = field(default_factory=InstallConfig)
     capture: CaptureConfig = field(default_factory=CaptureConfig)
+    secrets: SecretsConfig = field(default_factory=SecretsConfig)
     retention: RetentionPolicy = field(default_factory=RetentionPolicy)
     head: tuple[HeadConfig, ...] = ()
     identity: tuple[IdentityRule, ...] = ()
@@ -142,9 +155,9 @@ class Config:
         return render("site/haoscar-pxe.toml", {name: getattr(self, name) for name in _SECTIONS})
 
 
-S = TypeVar("S", Paths, ServeConfig, InstallConfig, CaptureConfig, RetentionPolicy)
+S = TypeVar("S", Paths, ServeConfig, InstallConfig, CaptureConfig, SecretsConfig, RetentionPolicy)
 L = TypeVar("L", HeadConfig, IdentityRule)
-_SECTIONS = ("paths", "serve", "install", "capture", "retention", "head", "identity")
+_SECTIONS = ("paths", "serve", "install", "capture", "secrets", "retention", "head", "identity")
 
 
 def load(path: Path) -> Config:
@@ -189,6 +202,7 @@ def _config(document: dict[str, object], problems: list[str]) -> Config:
         serve=_section(ServeConfig, document.get("serve", {}), "serve", problems),
         install=_section(InstallConfig, document.get("install", {}), "install", problems),
         capture=_section(CaptureConfig, document.get("capture", {}), "capture", problems),
+        secrets=_section(SecretsConfig, document.get("secrets", {}), "secrets", problems),
         retention=_section(RetentionPolicy, document.get("retention", {}), "retention", problems),
         head=_several(HeadConfig, document.get("head", []), "head", problems),
         identity=_several(IdentityRule, document.get("identity", []), "identity", problems),
@@ -262,6 +276,12 @@ def check(config: Config) -> list[str]:
         f"retention.{name}: {count} is below 0"
         for name, count in asdict(config.retention).items()
         if count < 0
+    ]
+    problems += [
+        f"secrets.{name}: '{glob}' names no file"
+        for name, globs in (("add", config.secrets.add), ("remove", config.secrets.remove))
+        for glob in globs
+        if not glob.strip("/") or glob.endswith("/")
     ]
     return problems + _head_problems(config.head)
 

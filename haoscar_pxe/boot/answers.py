@@ -171,7 +171,14 @@ class BootAnswers:
     def _give_order(self, node: Node) -> OrderAnswer:
         try:
             files = self.generations.open(node.image, self.generation_of(node))
-            order = make_order(node, files.manifest, files, self.site, self.install)
+            order = make_order(
+                node,
+                files.manifest,
+                files,
+                self.site,
+                self.install,
+                self.generations.keys.ring(node.image),
+            )
         except HaoscarError as error:
             log.error("no order for %s: %s (%s)", node.name, error, error.hint)
             return Refusal(409, f"{error} ({error.hint})" if error.hint else str(error))

@@ -11,6 +11,7 @@ from haoscar_pxe.image.folder import children
 from haoscar_pxe.image.manifest import Manifest
 from haoscar_pxe.image.reader import ChunkReader, find, packs_of, read_file, resolve
 from haoscar_pxe.image.repository import Repository
+from haoscar_pxe.image.sealing_keys import KeyFolder
 from haoscar_pxe.image.signing import TrustedKeys
 
 READER_MEMORY_BYTES = 16 << 20
@@ -56,17 +57,21 @@ class GenerationFiles:
 
 @dataclass(frozen=True, slots=True)
 class Generations:
-    """The repository as the boot server sees it. Opening one reads its packs' indexes once."""
+    """The repository as the boot server sees it. Opening one reads its packs' indexes once.
+
+    keys: what opens secrets; only `identity` looks into any (connections of NetworkManager).
+    """
 
     repository: Repository
     trusted: TrustedKeys
+    keys: KeyFolder
     opened: dict[tuple[str, int], GenerationFiles]
     lock: threading.Lock
 
     @classmethod
-    def of(cls, path: Path, trusted: TrustedKeys) -> Generations:
+    def of(cls, path: Path, trusted: TrustedKeys, keys: KeyFolder) -> Generations:
         """Of the repository at path. Raises RepositoryError."""
-        return cls(Repository.open(path), trusted, {}, threading.Lock())
+        return cls(Repository.open(path), trusted, keys, {}, threading.Lock())
 
     def images(self) -> frozenset[str]:
         """The images that have a generation."""
@@ -84,6 +89,10 @@ class Generations:
                 while len(self.opened) >= OPEN_AT_ONCE:
                     del self.opened[next(iter(self.opened))]
                 manifest = self.repository.manifest(image, generation, self.trusted)
-                chunks = ChunkReader(self.repository.store, memory_bytes=READER_MEMORY_BYTES)
+                chunks = ChunkReader(
+                    self.repository.store,
+                    opening=self.keys.ring(image),
+                    memory_bytes=READER_MEMORY_BYTES,
+                )
                 files = self.opened[(image, generation)] = GenerationFiles(manifest, chunks)
             return files

@@ -9,16 +9,34 @@ import msgspec
 from haoscar_pxe.boot.identity import Site, identity
 from haoscar_pxe.boot.image_files import ImageFiles
 from haoscar_pxe.config import InstallConfig
+from haoscar_pxe.errors import SealedError
 from haoscar_pxe.image.manifest import Manifest
+from haoscar_pxe.image.sealing import OpeningKeys
 from haoscar_pxe.nodes.declare import routed
 from haoscar_pxe.nodes.node import Node
 from haoscar_pxe.nodes.order import InstallOrder
 
 
 def make_order(
-    node: Node, manifest: Manifest, files: ImageFiles, site: Site, install: InstallConfig
+    node: Node,
+    manifest: Manifest,
+    files: ImageFiles,
+    site: Site,
+    install: InstallConfig,
+    opening: OpeningKeys,
 ) -> InstallOrder:
-    """The order for this node and this generation; the same inputs give the same order."""
+    """The order for this node and this generation; the same inputs give the same order.
+
+    opening: the image's opening keys; the order has those that this generation was sealed for.
+    Raises SealedError if one of them is not here: a standby without its secrets is none.
+    """
+    missing = opening.missing(manifest.sealing_keys)
+    if missing:
+        raise SealedError(
+            f"{manifest.sealed_files} files of {manifest.image} generation {manifest.generation} "
+            f"are sealed, and the opening key {missing[0].hex()[:12]} is not on this server",
+            hint=f"bring it back to keys/sealing/{manifest.image} (docs/secrets.md)",
+        )
     return InstallOrder(
         node=node.name,
         image=manifest.image,
@@ -32,6 +50,7 @@ def make_order(
         after=install.after,
         shell_on_failure=install.shell_on_failure,
         patience_s=install.patience_s,
+        opening_keys=tuple(key.encode() for key in opening.only(manifest.sealing_keys)),
     )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from haoscar_pxe.capture.disks.layout_file import read_layout
 from haoscar_pxe.capture.files.known import KnownTree, Recapture, ReusingSink, known_pages
 from haoscar_pxe.capture.files.reading import Clock, SystemClock
+from haoscar_pxe.capture.files.secrets import Sealing
 from haoscar_pxe.capture.files.statuses import StatusLog, load_statuses
 from haoscar_pxe.capture.files.taking import Subject, take
 from haoscar_pxe.capture.hooks import Hooks, quiesced
@@ -39,11 +40,13 @@ class CaptureOptions:
     that never belong (state folders, what the site names); a folder among them is kept empty.
     layout_file: a disk layout instead of the machine's own or the default. live: root is the
     running head, so its disks and kernel are asked for. hooks: what quiesces it. full:
-    read every file, also those that look as they did at the last capture.
+    read every file, also those that look as they did at the last capture. sealing: which files are
+    secrets, and the key that seals them.
     """
 
     root: Path
     image: str
+    sealing: Sealing
     excluded: tuple[bytes, ...] = ()
     layout_file: Path | None = None
     live: bool = False
@@ -69,7 +72,12 @@ def capture(
     """
     began = time.monotonic()
     subject = Subject(
-        options.root, options.image, _never(options, repository), options.layout, options.live
+        root=options.root,
+        image=options.image,
+        never=_never(options, repository),
+        sealing=options.sealing,
+        layout=options.layout,
+        live=options.live,
     )
     with repository.writer(options.image) as writer:
         with quiesced(options.hooks, run):
@@ -79,7 +87,8 @@ def capture(
             if isinstance(sink, ReusingSink):
                 sink.flush()
         manifest = writer.commit(taken.record, signer)
-        again.statuses.save(_statuses_path(options, repository), manifest.id)
+        rules_id = options.sealing.rules.id
+        again.statuses.save(_statuses_path(options, repository), manifest.id, rules_id)
     return report_of(taken, manifest, time.monotonic() - began)
 
 
@@ -94,7 +103,8 @@ def _again(
         parent = repository.manifest(options.image, None, TrustedKeys.of(signer.public))
     except IntegrityError:  # damaged, or signed by a key before this one
         return Recapture(None, log, 0)
-    rows = load_statuses(_statuses_path(options, repository), parent.id, parent.entry_count)
+    path, rules_id = _statuses_path(options, repository), options.sealing.rules.id
+    rows = load_statuses(path, parent.id, rules_id, parent.entry_count)
     if rows is None:
         return Recapture(None, log, 0)
     pages = known_pages(parent, page_reader(repository.store), writer.has_chunk)

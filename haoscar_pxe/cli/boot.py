@@ -17,6 +17,8 @@ from haoscar_pxe.nodes.declare import canonical_mac
 from haoscar_pxe.nodes.node import Node
 from haoscar_pxe.nodes.order import IdentityChange, InstallOrder
 
+HIDDEN = "(hidden)"
+
 
 @click.group()
 def boot() -> None:
@@ -31,7 +33,7 @@ def boot() -> None:
 def explain(site: Site, mac: str, arch: int, as_json: bool) -> None:
     """Say what the machine with this MAC would be sent now, and why, down to the rendered text.
 
-    Nothing is changed and nothing is sent; the order's token is not shown.
+    Nothing is changed and nothing is sent; the order's token and opening keys are not shown.
     """
     mac = canonical_mac(mac)
     answers = boot_answers(site)
@@ -52,8 +54,10 @@ def explain(site: Site, mac: str, arch: int, as_json: bool) -> None:
 
 def _order(site: Site, answers: BootAnswers, node: Node) -> InstallOrder:
     files = answers.generations.open(node.image, answers.generation_of(node))
-    order = make_order(node, files.manifest, files, site.identity, site.config.install)
-    return msgspec.structs.replace(order, token="(hidden)")
+    opening = site.sealing_keys.ring(node.image)
+    order = make_order(node, files.manifest, files, site.identity, site.config.install, opening)
+    hidden = (HIDDEN,) * len(order.opening_keys)
+    return msgspec.structs.replace(order, token=HIDDEN, opening_keys=hidden)
 
 
 def _dhcp(told: DhcpDecision) -> dict[str, object]:
@@ -77,6 +81,8 @@ def _order_words(order: InstallOrder) -> str:
     ]
     head = f"Order: {order.image} generation {order.generation} (manifest {order.manifest_id[:12]})"
     disk = f"disk {order.disk}, wipe {order.wipe}, then {order.after}"
+    if order.opening_keys:
+        disk += f", with {len(order.opening_keys)} opening key(s) for its secrets"
     listed = "\n".join(changes)
     return f"{head} on {disk}.\nIt differs from the primary in these files and no others:\n{listed}"
 

@@ -91,9 +91,14 @@ def capture(
         ssh_options=(*ssh_options, *said.ssh_options),
         remote_folder=remote_folder or said.remote_folder,
     )
+    if not site.sealing_keys.sealing_keys(name):
+        site.sealing_keys.add(name)
+        made = site.sealing_keys.path / name / "1.key"
+        click.echo(f"made {made}, which opens the secrets of {name}: keep a copy", err=True)
     options = CaptureOptions(
         root=root,
         image=name,
+        sealing=site.sealing(name),
         excluded=excluded(site.config),
         layout_file=layout,
         live=root == LIVE_ROOT or (not wanted.host and root.resolve() == LIVE_ROOT),
@@ -141,6 +146,8 @@ def report_lines(report: CaptureReport) -> list[str]:
         f"{size(made.stored_bytes)} of content, {size(made.packed_bytes)} added to the repository, "
         f"{report.seconds:.1f} s"
     ]
+    if made.sealed_files:
+        lines[0] += f", {made.sealed_files} secrets sealed"
     if report.received_bytes:
         lines[0] += f", {size(report.received_bytes)} received"
     lines += _some([f"left out {path_text(each.path)}: {each.reason}" for each in report.left_out])
@@ -166,6 +173,7 @@ def _document(report: CaptureReport) -> dict[str, object]:
         "entries": made.entry_count,
         "stored_bytes": made.stored_bytes,
         "packed_bytes": made.packed_bytes,
+        "sealed_files": made.sealed_files,
         "received_bytes": report.received_bytes,
         "consistency": made.consistency,
         "seconds": report.seconds,

@@ -24,6 +24,7 @@ from haoscar_pxe.cli.output import (
 from haoscar_pxe.cli.site import Site, pass_site
 from haoscar_pxe.image.generation_name import GenerationName
 from haoscar_pxe.image.layout import Content, DiskLayout, FileSystem, Swap
+from haoscar_pxe.image.manifest import Manifest
 
 
 @click.group()
@@ -81,6 +82,7 @@ def show(site: Site, named: GenerationName, as_json: bool) -> None:
         ["consistency", manifest.consistency],
         ["entries", str(manifest.entry_count)],
         ["content", f"{size(manifest.stored_bytes)} ({size(manifest.logical_bytes)} with holes)"],
+        ["secrets", _secret_words(manifest)],
         ["added", f"{size(manifest.packed_bytes)} to the repository"],
         ["manifest", f"{manifest.id[:16]}, signed by key {manifest.signed_by[:12]}"],
         ["boot", _boot_words(manifest.layout)],
@@ -90,6 +92,11 @@ def show(site: Site, named: GenerationName, as_json: bool) -> None:
         click.echo(line)
     for path in manifest.unstable:
         click.echo(f"changed while it was read, kept as last seen: {path_text(path)}")
+
+
+def _secret_words(manifest: Manifest) -> str:
+    keys = ", ".join(key_id.hex()[:12] for key_id in manifest.sealing_keys)
+    return f"{manifest.sealed_files} files, sealed by key {keys}" if keys else "none"
 
 
 def _boot_words(layout: DiskLayout) -> str:

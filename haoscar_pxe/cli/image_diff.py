@@ -31,12 +31,14 @@ SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 def diff(site: Site, older: GenerationName, newer: GenerationName, as_json: bool) -> None:
     """Say what changed from the first generation to the second ('diff primary@3 primary').
 
-    Files are compared by content. Only the parts of the two in which something changed are read,
-    so it is quick for images of any size.
+    Files are compared by content. A secret that was sealed anew is called closed where its opening
+    key is not here: nobody can tell. Only the parts of the two in which something changed are
+    read, so it is quick for images of any size.
     """
     before, after = manifest_of(site, older), manifest_of(site, newer)
     store = site.repository.store
-    contents = cache(lambda: ChunkReader(store))
+    opening = site.sealing_keys.ring(before.image, after.image)
+    contents = cache(lambda: ChunkReader(store, opening=opening))
     with watched("comparing", quiet=as_json) as progress:
         changes = list(diff_generations(before, after, page_reader(store), contents, progress))
     totals = _totals(before, after, changes)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Iterator
 
 import click
 import msgspec
 
+from haoscar_pxe.capture.files.secrets import Secrets
 from haoscar_pxe.cli.generation_argument import generation_argument, manifest_of, title
 from haoscar_pxe.cli.output import json_option, moment, path_text, print_json_array, size
-from haoscar_pxe.cli.site import Site, pass_site
+from haoscar_pxe.cli.site import Site, pass_site, secret_rules
 from haoscar_pxe.errors import RepositoryError
 from haoscar_pxe.image.entry import (
     AnyFile,
@@ -44,9 +46,22 @@ _TYPES: dict[type[Entry], int] = {
 @generation_argument
 @click.argument("path", default=b"/", type=click.Path(path_type=bytes))
 @click.option("-r", "--recursive", is_flag=True, help="Everything below PATH too.")
+@click.option(
+    "--secrets",
+    "only_secrets",
+    is_flag=True,
+    help="Only the files below PATH that are sealed, each with the reason.",
+)
 @json_option
 @pass_site
-def files(site: Site, named: GenerationName, path: bytes, recursive: bool, as_json: bool) -> None:
+def files(
+    site: Site,
+    named: GenerationName,
+    path: bytes,
+    recursive: bool,
+    only_secrets: bool,
+    as_json: bool,
+) -> None:
     """List PATH of a generation: what is in a folder, or the one file.
 
     Symbolic links on the way are followed inside the image.
@@ -54,12 +69,15 @@ def files(site: Site, named: GenerationName, path: bytes, recursive: bool, as_js
     manifest = manifest_of(site, named)
     chunks = page_reader(site.repository.store)
     found = _found(manifest, chunks, path)
-    if recursive:
+    if recursive or only_secrets:
         listed = subtree(manifest, chunks, found.path)
     elif isinstance(found, Directory):
         listed = children(manifest, chunks, found.path)
     else:
         listed = iter((found,))
+    if only_secrets:
+        _print_secrets(listed, Secrets(secret_rules(site.config)), as_json)
+        return
     if as_json:
         print_json_array(_document(entry) for entry in listed)
         return
@@ -74,10 +92,11 @@ def files(site: Site, named: GenerationName, path: bytes, recursive: bool, as_js
 def cat(site: Site, named: GenerationName, path: bytes) -> None:
     """Write the file at PATH of a generation to standard output.
 
-    Symbolic links are followed inside the image; holes are written as zeros.
+    Symbolic links are followed inside the image; holes are written as zeros. A secret needs its
+    opening key.
     """
     manifest = manifest_of(site, named)
-    chunks = ChunkReader(site.repository.store)
+    chunks = ChunkReader(site.repository.store, opening=site.sealing_keys.ring(manifest.image))
     entry = _found(manifest, chunks, path)
     if not isinstance(entry, AnyFile):
         raise RepositoryError(
@@ -89,6 +108,17 @@ def cat(site: Site, named: GenerationName, path: bytes) -> None:
         for data in stream(entry, chunks):
             output.write(data)
         output.flush()
+
+
+def _print_secrets(listed: Iterator[Entry], secrets: Secrets, as_json: bool) -> None:
+    sealed = (entry for entry in listed if isinstance(entry, SealedFile))
+    if as_json:
+        print_json_array(
+            {**_document(entry), "reason": secrets.reason(entry.path)} for entry in sealed
+        )
+        return
+    for entry in sealed:
+        click.echo(f"{entry_line(entry)}  ({secrets.reason(entry.path)})")
 
 
 def entry_line(entry: Entry) -> str:
@@ -124,6 +154,8 @@ def _document(entry: Entry) -> dict[str, object]:
     """The entry for programs: extents are the repository's business."""
     fields = msgspec.structs.asdict(entry)
     fields.pop("extents", None)
+    if isinstance(entry, SealedFile):
+        fields["key_id"] = entry.key_id.hex()
     meta = fields.pop("meta", None)
     attributes = msgspec.structs.asdict(meta) if meta is not None else {}
     return {"type": type(entry).__name__, **fields, **attributes}

@@ -17,8 +17,11 @@ from haoscar_pxe.cli.tree_scope import left_out_paths, tree_scope
 from haoscar_pxe.errors import ComparisonError, IntegrityError
 from haoscar_pxe.image.compare import Difference, compare
 from haoscar_pxe.image.generation_name import GenerationName
+from haoscar_pxe.image.manifest import Manifest
+from haoscar_pxe.image.pack import Kind
 from haoscar_pxe.image.page_entries import page_reader
-from haoscar_pxe.image.reader import entries
+from haoscar_pxe.image.reader import ChunkReader, entries
+from haoscar_pxe.image.store import packs_of_kind
 from haoscar_pxe.image.verify import verify_generation, verify_repository
 
 log = logging.getLogger(__name__)
@@ -38,6 +41,7 @@ def verify(site: Site, named: GenerationName | None, tree: Path | None, as_json:
 
     With --tree it says what a reinstall would change on a machine: every difference between the
     tree and the generation, less what a capture leaves out. Any difference is exit status 32.
+    Without the opening key, sealed files are compared by all but their content, and named.
     """
     if tree is None:
         _verify_stored(site, named, as_json)
@@ -83,19 +87,48 @@ def _verify_tree(site: Site, named: GenerationName, tree: Path, as_json: bool) -
     chunks = page_reader(site.repository.store)
     with watched(f"comparing {tree}", quiet=as_json) as progress:
         progress.expect(manifest.stored_bytes)
-        found = compare(entries(manifest, chunks), tree, progress, ignored=left_out_paths(scope))
+        every = compare(
+            entries(manifest, chunks),
+            tree,
+            progress,
+            boxes=_boxes(site, manifest),
+            ignored=left_out_paths(scope),
+        )
+    found = [each for each in every if each.aspect != "closed"]
+    closed = [each.path for each in every if each.aspect == "closed"]
     if as_json:
-        print_json({"generation": title(manifest), "tree": str(tree), "differences": found})
+        print_json(
+            {
+                "generation": title(manifest),
+                "tree": str(tree),
+                "differences": found,
+                "closed": closed,
+            }
+        )
     else:
         for difference in found:
             click.echo(difference_line(difference))
+        for path in closed:
+            click.echo(f"not compared {path_text(path)}: it is sealed, its opening key is not here")
     if found:
         raise ComparisonError(
             f"{len(found)} difference(s) between {tree} and {title(manifest)}",
             hint=f"'haoscar-pxe capture {manifest.image}' keeps the machine as it is now",
         )
     if not as_json:
-        click.echo(f"{tree} is {title(manifest)}: {manifest.entry_count} entries, none differs")
+        but = f", but {len(closed)} are sealed and were not compared" if closed else ""
+        click.echo(
+            f"{tree} is {title(manifest)}: {manifest.entry_count} entries, none differs{but}"
+        )
+
+
+def _boxes(site: Site, manifest: Manifest) -> ChunkReader | None:
+    """What reads and opens sealed files; None where there are none, or no key opens any."""
+    opening = site.sealing_keys.ring(manifest.image)
+    if not opening.only(manifest.sealing_keys):
+        return None
+    store = site.repository.store
+    return ChunkReader(store, packs_of_kind(store, Kind.SEALED), opening=opening)
 
 
 def difference_line(each: Difference) -> str:

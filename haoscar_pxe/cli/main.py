@@ -24,7 +24,18 @@ DEBUG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 class _Program(LateGroup):
-    late = ("init", "capture", "image", "node", "boot", "serve", "rehearse", "demo", "doctor")
+    late = (
+        "init",
+        "capture",
+        "image",
+        "key",
+        "node",
+        "boot",
+        "serve",
+        "rehearse",
+        "demo",
+        "doctor",
+    )
 
 
 @click.group(

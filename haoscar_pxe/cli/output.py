@@ -37,6 +37,7 @@ def print_json_array(values: Iterable[object]) -> None:
 def manifest_summary(manifest: Manifest) -> dict[str, object]:
     """A generation's record for programs, without its pages and its disk layout."""
     fields = msgspec.structs.asdict(manifest)
+    fields["sealing_keys"] = [key_id.hex() for key_id in manifest.sealing_keys]
     return {key: value for key, value in fields.items() if key not in ("pages", "layout")}
 
 

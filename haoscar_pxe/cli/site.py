@@ -11,8 +11,10 @@ import click
 from haoscar_pxe import config
 from haoscar_pxe.boot.generations import Generations
 from haoscar_pxe.boot.identity import Site as IdentitySite
+from haoscar_pxe.capture.files.secrets import Sealing, SecretRules
 from haoscar_pxe.errors import ConfigError
 from haoscar_pxe.image.repository import Repository
+from haoscar_pxe.image.sealing_keys import KeyFolder
 from haoscar_pxe.image.signing import SigningKey, TrustedKeys
 from haoscar_pxe.nodes.registry import Registry
 
@@ -64,10 +66,19 @@ class Site:
         """The key that signs captures."""
         return SigningKey.load(Path(self.config.paths.keys) / SIGNING_KEY)
 
+    @property
+    def sealing_keys(self) -> KeyFolder:
+        """The folder of the keys that seal and open secrets."""
+        return KeyFolder.below(Path(self.config.paths.keys))
+
+    def sealing(self, image: str) -> Sealing:
+        """What captures of the image seal, and by which key; the key is made if there is none."""
+        return Sealing(self.sealing_keys.current(image), secret_rules(self.config))
+
     @cached_property
     def generations(self) -> Generations:
         """The repository as the boot server sees it."""
-        return Generations.of(Path(self.config.paths.repository), self.trusted)
+        return Generations.of(Path(self.config.paths.repository), self.trusted, self.sealing_keys)
 
     @property
     def identity(self) -> IdentitySite:
@@ -79,6 +90,12 @@ class Site:
             rules=self.config.identity,
             templates=self.config.paths.site_templates,
         )
+
+
+def secret_rules(config: config.Config) -> SecretRules:
+    """Which files of this site are secrets."""
+    said = config.secrets
+    return SecretRules(add=said.add, remove=said.remove, by_content=said.by_content)
 
 
 def system_config() -> Path:

@@ -35,7 +35,8 @@ class InstallOrder(Struct, frozen=True, kw_only=True):
 
     manifest_id: hexadecimal BLAKE3 of the signed manifest's file, so that the order means one
     generation and no other. token: sent back as "Authorization: Bearer …" with every request.
-    patience_s: how long to wait for a server that went away before giving up.
+    patience_s: how long to wait for a server that went away before giving up. opening_keys: of the
+    image's secrets, one line of text each (`image.sealing`): whoever reads the order has them.
     """
 
     node: str
@@ -50,6 +51,7 @@ class InstallOrder(Struct, frozen=True, kw_only=True):
     after: AfterInstall = "reboot"
     shell_on_failure: bool = False
     patience_s: int = 3600
+    opening_keys: tuple[str, ...] = ()
 
 
 class Step(StrEnum):

@@ -22,7 +22,9 @@ def compare_disk(
     """
     progress.expect(opened.manifest.stored_bytes)
     with mounted(disk, opened.manifest.layout, root, run) as found:
-        differences = compare(entries(opened.manifest, opened.chunks), found.root, progress)
+        differences = compare(
+            entries(opened.manifest, opened.chunks), found.root, progress, boxes=opened.chunks
+        )
         return (
             *(str(each) for each in undeclared(differences, found.root, opened.identity)),
             *identity_not_applied(found, opened.identity),

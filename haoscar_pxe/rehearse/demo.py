@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Final
 
 from haoscar_pxe.capture.capture import CaptureOptions, capture
+from haoscar_pxe.capture.files.secrets import Sealing, SecretRules
 from haoscar_pxe.capture.report import CaptureReport
 from haoscar_pxe.config import Config, Paths, ServeConfig
 from haoscar_pxe.errors import NodeError
 from haoscar_pxe.image.progress import Progress, Watched, unwatched
 from haoscar_pxe.image.repository import Repository
+from haoscar_pxe.image.sealing_keys import KeyFolder
 from haoscar_pxe.image.signing import SigningKey
 from haoscar_pxe.nodes.declare import armed, interface, new_node
 from haoscar_pxe.nodes.node import Node
@@ -109,15 +111,19 @@ def _head(work: Path, narrator: Narrator) -> tuple[Path, tuple[Probe, ...]]:
 
 def _capture(config: Config, tree: Path, progress: Progress) -> CaptureReport:
     repository = Repository.create(Path(config.paths.repository))
-    options = CaptureOptions(root=tree, image=IMAGE)
-    return capture(options, repository, _signer(Path(config.paths.keys)), progress)
+    keys = Path(config.paths.keys)
+    signer = _signer(keys)
+    options = CaptureOptions(
+        root=tree, image=IMAGE, sealing=Sealing(KeyFolder.below(keys).current(IMAGE), SecretRules())
+    )
+    return capture(options, repository, signer, progress)
 
 
 def _describe(captured: CaptureReport) -> str:
     manifest = captured.manifest
     return (
         f"{IMAGE} generation {manifest.generation}: {manifest.entry_count} entries, "
-        f"{manifest.stored_bytes / 1e6:.0f} MB of content, "
+        f"{manifest.stored_bytes / 1e6:.0f} MB of content, {manifest.sealed_files} secrets sealed, "
         f"{manifest.packed_bytes / 1e6:.0f} MB added to the repository"
     )
 

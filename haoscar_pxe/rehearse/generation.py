@@ -15,6 +15,7 @@ from haoscar_pxe.config import Config
 from haoscar_pxe.image.manifest import Manifest
 from haoscar_pxe.image.reader import ChunkReader
 from haoscar_pxe.image.repository import Repository
+from haoscar_pxe.image.sealing_keys import KeyFolder
 from haoscar_pxe.image.signing import TrustedKeys
 from haoscar_pxe.nodes.declare import armed
 from haoscar_pxe.nodes.node import Node
@@ -47,7 +48,8 @@ def open_generation(config: Config, node: Node) -> OpenGeneration:
     trusted = TrustedKeys.from_folder(Path(paths.keys))
     repository = Repository.open(Path(paths.repository))
     manifest = repository.manifest(node.image, node.generation, trusted)
-    chunks = ChunkReader(repository.store)
+    opening = KeyFolder.below(Path(paths.keys)).ring(node.image)
+    chunks = ChunkReader(repository.store, opening=opening)
     files = GenerationFiles(manifest, chunks)
     bundle = build_bundle(paths.bundle_cache)
     made = prepare(manifest, files, bundle, paths.boot_cache, trusted)

@@ -14,7 +14,7 @@ from typing import Final
 from blake3 import blake3
 
 from haoscar_pxe.errors import RepositoryError
-from haoscar_pxe.image.entry import File
+from haoscar_pxe.image.entry import AnyFile
 from haoscar_pxe.image.progress import Silence
 from haoscar_pxe.image.reader import ChunkReader, entries, extents
 from haoscar_pxe.image.repository import Repository
@@ -22,6 +22,7 @@ from haoscar_pxe.image.verify import verify_repository
 from tests.faults.amounts import Amounts
 from tests.faults.ground import IMAGE, TRUSTED, capture_tree, change_tree, make_tree
 from tests.faults.tally import Tally
+from tests.unit.capture.sealing import RING
 
 BLOCK_BYTES: Final = 4096
 
@@ -82,11 +83,11 @@ def _repository(folder: Path, dice: Random, *, files: int, big_bytes: int) -> Re
 
 def _digest(repository: Repository, generation: int) -> bytes:
     """Of all a restore of the generation would read. Raises RepositoryError."""
-    chunks = ChunkReader(repository.store)
+    chunks = ChunkReader(repository.store, opening=RING)
     digest = blake3()
     for entry in entries(repository.manifest(IMAGE, generation, TRUSTED), chunks):
         digest.update(repr(entry).encode())
-        if isinstance(entry, File):
+        if isinstance(entry, AnyFile):
             for _, data in extents(entry, chunks):
                 digest.update(data)
     return digest.digest()

@@ -122,6 +122,8 @@ def root(refs: Sequence[PageRef], **fields: object) -> Root:
         "logical_bytes": 0,
         "stored_bytes": 0,
         "packed_bytes": 0,
+        "sealed_files": 0,
+        "sealing_keys": (),
         "pages": tuple(refs),
     }
     return Root(**{**values, **fields})  # type: ignore[arg-type]

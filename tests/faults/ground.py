@@ -18,6 +18,7 @@ from haoscar_pxe.image.reader import ChunkReader, entries
 from haoscar_pxe.image.repository import Repository
 from haoscar_pxe.image.signing import SigningKey, TrustedKeys
 from haoscar_pxe.image.verify import verify_repository
+from tests.unit.capture.sealing import RING, SEALING
 
 KEY: Final = SigningKey(bytes(range(32)))
 TRUSTED: Final = TrustedKeys.of(KEY.public)
@@ -34,6 +35,7 @@ def make_tree(root: Path, dice: Random, *, files: int, big_bytes: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"file-{number:04}").write_bytes(_content(dice, dice.randrange(4000)))
     (root / "big").write_bytes(_content(dice, big_bytes))
+    (root / "server.keytab").write_bytes(_content(dice, 3000))
     (root / "empty").touch()
     (root / "symlink").symlink_to("folder-0/nowhere")
     os.link(root / "empty", root / "hard-link")
@@ -44,6 +46,7 @@ def make_tree(root: Path, dice: Random, *, files: int, big_bytes: int) -> None:
 
 def change_tree(root: Path, dice: Random, *, files: int = 8) -> None:
     """Rewrite some files, change the big one in its middle, add a file, remove another."""
+    (root / "server.keytab").write_bytes(_content(dice, 1 + dice.randrange(3000)))
     regular = sorted(path for path in root.rglob("file-*"))
     for path in dice.sample(regular, min(files, len(regular))):
         path.write_bytes(_content(dice, 1 + dice.randrange(4000)))
@@ -56,7 +59,7 @@ def change_tree(root: Path, dice: Random, *, files: int = 8) -> None:
 
 def capture_tree(repository: Repository, tree: Path, image: str = IMAGE) -> Manifest:
     """Capture as the product does. Raises what it raises."""
-    options = CaptureOptions(root=tree, image=image)
+    options = CaptureOptions(root=tree, image=image, sealing=SEALING)
     return capture(options, repository, KEY, Silence()).manifest
 
 
@@ -84,7 +87,8 @@ def differences(repository: Repository, tree: Path, image: str = IMAGE) -> list[
     """How the newest generation differs from the tree; what cannot be read is a difference."""
     try:
         manifest = repository.manifest(image, None, TRUSTED)
-        found = compare(entries(manifest, ChunkReader(repository.store)), tree, Silence())
+        chunks = ChunkReader(repository.store, opening=RING)
+        found = compare(entries(manifest, chunks), tree, Silence(), boxes=chunks)
     except HaoscarError as error:
         return [str(error)]
     return [str(each) for each in found]

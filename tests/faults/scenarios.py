@@ -25,6 +25,7 @@ from tests.faults.ground import (
     leftovers,
     make_tree,
 )
+from tests.unit.capture.sealing import RING
 
 
 class Scenario(Protocol):
@@ -116,7 +117,7 @@ class Restoring:
 
     def work(self) -> None:
         manifest = self.repository.manifest(IMAGE, None, TRUSTED)
-        chunks = ChunkReader(self.repository.store)
+        chunks = ChunkReader(self.repository.store, opening=RING)
         restore(entries(manifest, chunks), chunks, self._target, Silence())
 
     def judge(self, ending: Ending) -> list[str]:
@@ -129,7 +130,6 @@ class Restoring:
 
     def _differences(self) -> list[str]:
         manifest = self.repository.manifest(IMAGE, None, TRUSTED)
-        found = compare(
-            entries(manifest, ChunkReader(self.repository.store)), self._target, Silence()
-        )
+        chunks = ChunkReader(self.repository.store, opening=RING)
+        found = compare(entries(manifest, chunks), self._target, Silence(), boxes=chunks)
         return [f"restored, but {each}" for each in found]

@@ -22,6 +22,7 @@ from tests.faults.amounts import Amounts
 from tests.faults.cutting_server import Cuts, cutting
 from tests.faults.ground import IMAGE, TRUSTED, capture_tree, make_tree
 from tests.faults.tally import Tally
+from tests.unit.capture.sealing import RING
 
 CUT: Final = 0.6
 FLIPPED: Final = 0.2
@@ -67,7 +68,7 @@ def _restore(repository: Repository, cuts: Cuts, folder: Path) -> bool:
             url, "", pack_ids=repository.store.pack_ids(), patience_s=60, pause=lambda _: None
         )
         try:
-            chunks = ChunkReader(store)
+            chunks = ChunkReader(store, opening=RING)
             restore(entries(manifest, chunks), chunks, target, Silence())
         except IntegrityError:
             return False
@@ -78,6 +79,6 @@ def _restore(repository: Repository, cuts: Cuts, folder: Path) -> bool:
 
 def _differences(repository: Repository, folder: Path) -> list[str]:
     manifest = repository.manifest(IMAGE, None, TRUSTED)
-    chunks = ChunkReader(repository.store)
-    found = compare(entries(manifest, chunks), folder / "target", Silence())
+    chunks = ChunkReader(repository.store, opening=RING)
+    found = compare(entries(manifest, chunks), folder / "target", Silence(), boxes=chunks)
     return [str(each) for each in found]

@@ -33,6 +33,7 @@ from haoscar_pxe.rehearse.steps import Quiet
 from haoscar_pxe.rehearse.work_folder import held
 from tests.lab.live_head import BOOT_UUID, DISK_ID, ROOT_UUID, SWAP_UUID, LiveHead, live_head
 from tests.needed import need
+from tests.unit.capture.sealing import SEALING
 from tests.unit.install.machines import disk, order
 
 pytestmark = pytest.mark.lab
@@ -60,7 +61,9 @@ class Lab:
         self, hooks: Hooks | None = None, progress: Progress | None = None
     ) -> CaptureReport:
         """Capture the head as an image `primary`."""
-        options = CaptureOptions(root=Path("/"), image="primary", live=True, hooks=hooks or Hooks())
+        options = CaptureOptions(
+            root=Path("/"), image="primary", sealing=SEALING, live=True, hooks=hooks or Hooks()
+        )
         return capture_remote(
             options,
             Head(self.head.ssh),
@@ -95,7 +98,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with held(WORK, "a test"), network(IPv4Interface("10.77.0.1/24")) as net:
         tree = make_head(WORK, Quiet()).tree
         repository = Repository.create(folder / "repository")
-        capture(CaptureOptions(root=tree, image="tree"), repository, KEY, Silence())
+        capture(
+            CaptureOptions(root=tree, image="tree", sealing=SEALING), repository, KEY, Silence()
+        )
         kernel = next((tree / "boot").glob("vmlinuz-*"))
         with live_head(tree, folder, net, accelerator(kernel, WORK)) as head:
             yield Lab(head, repository, AgentBundle(bundle.id, bundle.folder))

@@ -35,6 +35,7 @@ from haoscar_pxe.nodes.order import IdentityChange, InstallOrder, Step
 from tests.lab import loop_disk, small_head
 from tests.lab.image_server import ImageServer
 from tests.needed import need
+from tests.unit.capture.sealing import OPENING, RING, SEALING
 from tests.unit.install.machines import GIB, debian_layout, gpt_layout, layout
 
 NEEDED = ("losetup", "sfdisk", "mke2fs", "mkswap", "ldd", "grub-mkimage", "qemu-system-x86_64")
@@ -75,6 +76,7 @@ class Captured:
             disk="auto",
             wipe="blank",
             patience_s=30,
+            opening_keys=(OPENING.encode(),),
         )
         return msgspec.structs.replace(wanted, **changes)
 
@@ -87,7 +89,7 @@ def captured_with(disks: DiskLayout, folder: Path) -> Captured:
     layout_file = folder / "layout.json"
     layout_file.write_bytes(msgspec.json.encode(disks))
     repository = Repository.create(folder / "images")
-    options = CaptureOptions(root=root, image="primary", layout_file=layout_file)
+    options = CaptureOptions(root=root, image="primary", sealing=SEALING, layout_file=layout_file)
     report = capture(options, repository, key, Silence())
     return Captured(repository, report.manifest, TrustedKeys.of(key.public))
 
@@ -131,9 +133,9 @@ def installed(
 
 def differences(plan: InstallPlan, captured: Captured, target: Path) -> list[Difference]:
     """All in which the installed disk differs from the generation."""
-    chunks = ChunkReader(captured.repository.store)
+    chunks = ChunkReader(captured.repository.store, opening=RING)
     with file_systems.mounted(plan, target, run):
-        return compare(entries(captured.manifest, chunks), target, Silence())
+        return compare(entries(captured.manifest, chunks), target, Silence(), boxes=chunks)
 
 
 def console_of(image: Path) -> str:

@@ -9,7 +9,15 @@ from typing import Final, Protocol
 
 from haoscar_pxe.capture.files.links import LinkTable, may_be_linked
 from haoscar_pxe.capture.files.metadata import metadata, xattrs_of_file, xattrs_of_name
-from haoscar_pxe.capture.files.reading import ChunkSink, Clock, open_file, read_content
+from haoscar_pxe.capture.files.reading import (
+    ChunkSink,
+    Clock,
+    Public,
+    Secrecy,
+    open_file,
+    read_content,
+)
+from haoscar_pxe.capture.files.sealed_tree import SealedTree
 from haoscar_pxe.capture.files.walk import Visit
 from haoscar_pxe.image.entry import (
     Device,
@@ -19,6 +27,7 @@ from haoscar_pxe.image.entry import (
     File,
     HardLink,
     Metadata,
+    SealedFile,
     Socket,
     Symlink,
 )
@@ -44,10 +53,19 @@ class EntryReader:
     """
 
     def __init__(
-        self, root_fd: int, sink: ChunkSink, clock: Clock, known: KnownEntries | None = None
+        self,
+        root_fd: int,
+        sink: ChunkSink,
+        clock: Clock,
+        known: KnownEntries | None = None,
+        sealed: SealedTree | None = None,
     ) -> None:
-        """known: the generation before; what has the same status still is not read."""
+        """known: the generation before; what has the same status still is not read.
+
+        sealed: None where nothing is a secret.
+        """
         self._known = known
+        self._sealed = sealed
         self._sink = sink
         self._clock = clock
         self._links = LinkTable(root_fd)
@@ -84,6 +102,8 @@ class EntryReader:
         """The entry of the generation before, where it still is what is there."""
         assert self._known is not None
         entry = self._known.entry(path, status)
+        if isinstance(entry, SealedFile) and not self._is_current(entry):
+            return None
         if entry is None or not may_be_linked(status):
             return entry
         first = self._links.first_path(status)
@@ -94,6 +114,10 @@ class EntryReader:
             return None
         self._links.remember(path, status)
         return entry
+
+    def _is_current(self, entry: SealedFile) -> bool:
+        """Whether it was sealed by the key that seals now: after a rotation it is sealed anew."""
+        return self._sealed is not None and entry.key_id == self._sealed.key.key_id
 
     def _read(self, visit: Visit, status: os.stat_result) -> Entry:
         if stat.S_ISREG(status.st_mode):
@@ -114,18 +138,25 @@ class EntryReader:
             first = self._links.first_path(status)
             if first is not None:
                 return HardLink(visit.path, first)
-            return self._read_open_file(visit.path, fd)
+            return self._read_open_file(visit.path, fd, self._secrecy(visit.path, status))
         finally:
             os.close(fd)
 
-    def _read_open_file(self, path: bytes, fd: int) -> File:
-        content = read_content(fd, self._sink, self._clock)
+    def _secrecy(self, path: bytes, status: os.stat_result) -> Secrecy:
+        return self._sealed.of(path, status) if self._sealed else Public()
+
+    def _read_open_file(self, path: bytes, fd: int, secrecy: Secrecy) -> File | SealedFile:
+        content = read_content(fd, self._sink, self._clock, secrecy)
         if not content.is_stable:
             self.unstable.append(path)
         self.status = content.status if content.is_stable else None
         self._links.remember(path, content.status)
         meta = metadata(content.status, xattrs_of_file(fd))
-        return File(path, meta, content.size_bytes, content.extents)
+        if not content.is_sealed:
+            return File(path, meta, content.size_bytes, content.extents)
+        assert self._sealed is not None
+        key_id = self._sealed.key.key_id
+        return SealedFile(path, meta, content.size_bytes, key_id, content.extents)
 
 
 def _special(visit: Visit, status: os.stat_result) -> Entry:

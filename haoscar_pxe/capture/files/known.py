@@ -128,6 +128,10 @@ class ReusingSink:
         """Keep the chunk; its id."""
         return self._sink.add_chunk(data)
 
+    def add_box(self, box: bytes) -> bytes:
+        """Keep the box; its id."""
+        return self._sink.add_box(box)
+
     def add_entry(self, entry: Entry) -> None:
         """Add the next entry, now or with its page."""
         page, index = self._known.page, self._known.index

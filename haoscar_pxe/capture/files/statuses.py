@@ -1,10 +1,12 @@
 """What the kernel said of every name of a generation, so that the next capture reads what changed.
 
-    CACHE/<image>.statuses   "HXSTAT\\r\\n" | manifest id (64 hex digits) | BLAKE3 of the rows (32)
+    CACHE/<image>.statuses   "HXSTAT\\r\\n" | manifest id (64 hex digits) | id of the rules (32)
+                             BLAKE3 of the rows (32)
                              rows: st_dev u64, st_ino u64, st_ctime in ns u64; one for each entry
 
 Rows are in the order of the manifest's entries. It is only a cache: of another manifest, of another
-length, damaged or gone, everything is read.
+length, damaged or gone, everything is read; so it is after the rules changed by which files are
+secrets (`secrets.py`).
 
 A row of zeros never matches. It stands for what changed after the capture began, or less than
 RACY_NS before: a time stamp of the kernel's tick may not show a second change. Before that moment
@@ -56,24 +58,26 @@ class StatusLog:
         """Let none of what is noted from now on ever match."""
         self._racy_from_ns = -(1 << 63)
 
-    def save(self, path: Path, manifest_id: str) -> None:
+    def save(self, path: Path, manifest_id: str, rules_id: bytes) -> None:
         """Keep the rows beside the generation. It is worth no failure: without it, all is read."""
         rows = self._rows.tobytes()
         new = path.with_name(path.name + ".new")
         with contextlib.suppress(OSError):
             path.parent.mkdir(mode=0o700, exist_ok=True)
             new.unlink(missing_ok=True)
-            new.write_bytes(MAGIC + manifest_id.encode() + blake3(rows).digest() + rows)
+            new.write_bytes(MAGIC + manifest_id.encode() + rules_id + blake3(rows).digest() + rows)
             new.replace(path)
 
 
-def load_statuses(path: Path, manifest_id: str, entry_count: int) -> array[int] | None:
-    """The rows of this very manifest, None if they are not to be had."""
+def load_statuses(
+    path: Path, manifest_id: str, rules_id: bytes, entry_count: int
+) -> array[int] | None:
+    """The rows of this very manifest, made by these rules; None if they are not to be had."""
     try:
         content = path.read_bytes()
     except OSError:
         return None
-    head = MAGIC + manifest_id.encode()
+    head = MAGIC + manifest_id.encode() + rules_id
     begin = len(head) + 32
     rows = memoryview(content)[begin:]
     if len(rows) != entry_count * ROW * 8 or not content.startswith(head):

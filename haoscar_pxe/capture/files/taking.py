@@ -18,6 +18,7 @@ from haoscar_pxe.capture.disks.default_layout import default_layout
 from haoscar_pxe.capture.disks.layout import with_usage
 from haoscar_pxe.capture.files.known import Recapture
 from haoscar_pxe.capture.files.reading import Clock
+from haoscar_pxe.capture.files.secrets import Sealing
 from haoscar_pxe.capture.files.tree import Captured, EntrySink, capture_tree, content_bytes
 from haoscar_pxe.capture.scope.belonging import Decision
 from haoscar_pxe.capture.scope.scope import LeftOut
@@ -38,12 +39,14 @@ class Subject:
 
     root: the tree, "/" for the running head. image: whose generation it becomes. never: absolute
     paths that do not belong, each with its reason; a folder among them is kept empty. layout:
-    instead of the machine's own or the default. live: root is the running head.
+    instead of the machine's own or the default. live: root is the running head. sealing: what of it
+    is sealed, and by which key.
     """
 
     root: Path
     image: str
     never: Mapping[bytes, str]
+    sealing: Sealing
     layout: DiskLayout | None
     live: bool
 
@@ -94,6 +97,7 @@ def take(
             clock,
             again.known if again else None,
             again.statuses if again else None,
+            subject.sealing,
         )
     progress.expect(captured.stored_bytes)
     record = Record(

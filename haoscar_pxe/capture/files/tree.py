@@ -13,6 +13,8 @@ from typing import Final, Protocol
 
 from haoscar_pxe.capture.files.entries import EntryReader, KnownEntries
 from haoscar_pxe.capture.files.reading import ChunkSink, Clock
+from haoscar_pxe.capture.files.sealed_tree import SealedTree
+from haoscar_pxe.capture.files.secrets import Sealing
 from haoscar_pxe.capture.files.statuses import StatusLog
 from haoscar_pxe.capture.files.walk import GONE, Losses, walk
 from haoscar_pxe.capture.scope.scope import Scope
@@ -57,15 +59,18 @@ def capture_tree(
     clock: Clock,
     known: KnownEntries | None = None,
     statuses: StatusLog | None = None,
+    sealing: Sealing | None = None,
 ) -> Captured:
     """Put the tree into the sink. places: folders (b"" among them) to count used bytes by.
     known: the generation before, whose unchanged files are not read. statuses: for the next one.
+    sealing: None where nothing is a secret.
 
     Raises CaptureError naming every file and folder that could not be read: a clone without them
     is none. What merely vanished while it was captured is no error.
     """
     losses = Losses()
-    reader = EntryReader(root_fd, sink, clock, known)
+    sealed = SealedTree(sealing, root_fd, scope) if sealing else None
+    reader = EntryReader(root_fd, sink, clock, known, sealed)
     used: Counter[bytes] = Counter()
     entries = total_bytes = 0
     for visit in walk(root_fd, scope, losses):

@@ -15,6 +15,7 @@ from typing import Final
 
 from haoscar_pxe import command
 from haoscar_pxe.capture.files.reading import SystemClock
+from haoscar_pxe.capture.files.secrets import Sealing
 from haoscar_pxe.capture.files.taking import Subject, Taken, take
 from haoscar_pxe.capture.hooks import quiesced
 from haoscar_pxe.capture.remote.channel import Channel, CutOffError
@@ -28,6 +29,7 @@ from haoscar_pxe.capture.remote.messages import (
 from haoscar_pxe.capture.remote.sink import RemoteSink
 from haoscar_pxe.command import Run
 from haoscar_pxe.errors import HaoscarError, WireError
+from haoscar_pxe.image.sealing import SealingKey
 
 NICENESS: Final = 10
 """The head has other work to do."""
@@ -75,6 +77,7 @@ def _take(channel: Channel[FromServer], bundle: Path) -> Taken:
         root=Path(os.fsdecode(request.root)),
         image=request.image,
         never=dict(request.never),
+        sealing=Sealing(SealingKey(request.image, request.sealing_key), request.rules),
         layout=request.layout,
         live=request.live,
     )

@@ -68,7 +68,7 @@ def capture_remote(
     with repository.writer(options.image) as writer:
         # Under the writer's lock: nobody prunes what is found here to be known.
         page_of = _pages_of_parent(repository, options.image, signer)
-        receiver = Receiver(writer, page_of, progress)
+        receiver = Receiver(writer, page_of, options.sealing.key, progress)
         with _agent(delivered, bundle) as channel:
             channel.send(request)
             taken = _receive(channel, receiver)
@@ -85,6 +85,8 @@ def _request(options: CaptureOptions, delivered: Delivered) -> Request:
         root=os.fsencode(options.root),
         image=options.image,
         never=tuple(never.items()),
+        sealing_key=options.sealing.key.raw,
+        rules=options.sealing.rules,
         layout=options.layout,
         live=options.live,
         hooks=options.hooks,

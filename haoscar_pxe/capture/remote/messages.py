@@ -23,12 +23,14 @@ from typing import Final, Generic, TypeAlias, TypeVar, cast
 
 from msgspec import Struct
 
+from haoscar_pxe.capture.files.secrets import SecretRules
 from haoscar_pxe.capture.files.taking import Taken
 from haoscar_pxe.capture.hooks import Hooks
 from haoscar_pxe.errors import IntegrityError, WireError
 from haoscar_pxe.image.canonical import Canonical, encode
 from haoscar_pxe.image.compression import MAX_CHUNK_BYTES
 from haoscar_pxe.image.layout import DiskLayout
+from haoscar_pxe.image.pack import Kind
 
 GREETING: Final = b"\0haoscar-pxe capture 1\n"
 NOISE_MAX_BYTES: Final = 64 << 10
@@ -43,11 +45,16 @@ _LENGTH: Final = struct.Struct(">I")
 
 
 class Request(Struct, frozen=True, tag="request", forbid_unknown_fields=True):
-    """What to capture; as `taking.Subject`. never: absolute paths on the head, with reasons."""
+    """What to capture; as `taking.Subject`. never: absolute paths on the head, with reasons.
+
+    sealing_key: the public one, 32 bytes; the head seals secrets itself, by these rules.
+    """
 
     root: bytes
     image: str
     never: tuple[tuple[bytes, str], ...]
+    sealing_key: bytes
+    rules: SecretRules
     layout: DiskLayout | None
     live: bool
     hooks: Hooks
@@ -66,9 +73,9 @@ class Expect(Struct, frozen=True, tag="expect", forbid_unknown_fields=True):
 
 
 class Item(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """One thing offered. A page stands after all chunks that its entries name."""
+    """One thing offered. A page stands after all chunks and boxes that its entries name."""
 
-    is_page: bool
+    kind: Kind
     chunk_id: bytes
 
 

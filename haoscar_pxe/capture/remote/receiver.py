@@ -31,9 +31,11 @@ from haoscar_pxe.capture.remote.messages import (
 from haoscar_pxe.capture.warning import CaptureWarning
 from haoscar_pxe.errors import CaptureError, WireError
 from haoscar_pxe.image.compression import MAX_CHUNK_BYTES, Decompressor, Encoding
-from haoscar_pxe.image.entry import CHUNK_ID_BYTES, Entry, chunk_ids
+from haoscar_pxe.image.entry import CHUNK_ID_BYTES, Entry, SealedFile, chunk_ids
+from haoscar_pxe.image.pack import Kind
 from haoscar_pxe.image.page import MAX_ENTRIES, decode_page
 from haoscar_pxe.image.progress import Progress
+from haoscar_pxe.image.sealing import OVERHEAD_BYTES, SealingKey
 
 MOST_BYTES: Final = 2**63
 """No count of bytes or entries is larger."""
@@ -53,9 +55,13 @@ class Writer(EntrySink, Protocol):
 class Receiver:
     """Takes the head's messages in their order. taken: the last of them, None until it came."""
 
-    def __init__(self, writer: Writer, page_of: PageOf, progress: Progress) -> None:
+    def __init__(
+        self, writer: Writer, page_of: PageOf, sealing_key: SealingKey, progress: Progress
+    ) -> None:
+        """sealing_key: what the head was told to seal by; an entry sealed by another is refused."""
         self._writer = writer
         self._page_of = page_of
+        self._key_id = sealing_key.key_id
         self._progress = progress
         self._decompressor = Decompressor()
         self._queue: deque[tuple[Item, bool]] = deque()
@@ -107,11 +113,12 @@ class Receiver:
         >>> from haoscar_pxe.image.progress import Silence
         >>> class Empty:
         ...     def has_chunk(self, chunk_id): return False
-        >>> receiver = Receiver(Empty(), lambda chunk_id: None, Silence())
-        >>> receiver.receive(Offer((Item(False, bytes(32)),) * 2, 0, 0))
+        >>> key = SealingKey("primary", bytes(32))
+        >>> receiver = Receiver(Empty(), lambda chunk_id: None, key, Silence())
+        >>> receiver.receive(Offer((Item(Kind.DATA, bytes(32)),) * 2, 0, 0))
         Lacking(places=(0,))
         """
-        if item.is_page:
+        if item.kind is Kind.META:
             page = self._page_of(item.chunk_id)
             return page is None or not all(map(self._is_known, _chunk_ids(page)))
         return not self._is_known(item.chunk_id)
@@ -127,17 +134,22 @@ class Receiver:
         if blake3(data).digest() != item.chunk_id:
             raise WireError(f"the content of {item.chunk_id.hex()[:12]} is something else")
         self._awaited.discard(item.chunk_id)
-        if item.is_page:
-            self._add(_page(data))
-        else:
-            self._writer.add_chunk(data)
+        match item.kind:
+            case Kind.META:
+                self._add(_page(data))
+            case Kind.SEALED:
+                self._writer.add_box(_box(data))
+            case Kind.DATA:
+                self._writer.add_chunk(data)
+            case _:
+                assert_never(item.kind)
         self._settle()
 
     def _settle(self) -> None:
         """Go on in order past everything that need not be sent."""
         while self._queue and not self._queue[0][1]:
             item, _ = self._queue.popleft()
-            if item.is_page:
+            if item.kind is Kind.META:
                 page = self._page_of(item.chunk_id)
                 if page is None:
                     raise WireError("a page was offered twice")
@@ -145,6 +157,8 @@ class Receiver:
 
     def _add(self, page: Collection[Entry]) -> None:
         for entry in page:
+            if isinstance(entry, SealedFile) and entry.key_id != self._key_id:
+                raise WireError(f"{entry.path!r} is sealed by another key than was asked for")
             self._writer.add_entry(entry)
 
     def _unpacked(self, content: Content) -> bytes:
@@ -164,6 +178,12 @@ def _page(data: bytes) -> tuple[Entry, ...]:
     if not is_short and not (is_long and int.from_bytes(data[1:3], "big") <= MAX_ENTRIES):
         raise WireError("a page is no list of entries, or of too many")
     return decode_page(data, "a page from the head")
+
+
+def _box(data: bytes) -> bytes:
+    if len(data) <= OVERHEAD_BYTES:
+        raise WireError(f"a sealed box has {len(data)} bytes")
+    return data
 
 
 def _chunk_ids(page: Collection[Entry]) -> Collection[bytes]:

@@ -25,6 +25,7 @@ from haoscar_pxe.capture.remote.messages import (
 from haoscar_pxe.errors import WireError
 from haoscar_pxe.image.compression import Compressor
 from haoscar_pxe.image.entry import Entry
+from haoscar_pxe.image.pack import Kind
 from haoscar_pxe.image.page import PageCutter
 
 OFFER_BYTES: Final = 4 << 20
@@ -51,7 +52,13 @@ class RemoteSink:
     def add_chunk(self, data: bytes | memoryview) -> bytes:
         """Offer a chunk; its id."""
         chunk_id = blake3(data).digest()
-        self._add(Item(is_page=False, chunk_id=chunk_id), bytes(data))
+        self._add(Item(Kind.DATA, chunk_id), bytes(data))
+        return chunk_id
+
+    def add_box(self, box: bytes) -> bytes:
+        """Offer a sealed box; its id."""
+        chunk_id = blake3(box).digest()
+        self._add(Item(Kind.SEALED, chunk_id), box)
         return chunk_id
 
     def add_entry(self, entry: Entry) -> None:
@@ -79,7 +86,7 @@ class RemoteSink:
 
     def _end_page(self) -> None:
         page = self._cutter.take()
-        self._add(Item(is_page=True, chunk_id=blake3(page).digest()), page)
+        self._add(Item(Kind.META, blake3(page).digest()), page)
 
     def _add(self, item: Item, data: bytes) -> None:
         self._next.append(_Waiting(item, data))

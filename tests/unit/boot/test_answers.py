@@ -15,6 +15,7 @@ from haoscar_pxe.boot.answers import BootAnswers
 from haoscar_pxe.boot.generations import Generations
 from haoscar_pxe.boot.identity import Site
 from haoscar_pxe.config import InstallConfig, ServeConfig
+from haoscar_pxe.image.sealing_keys import KeyFolder
 from haoscar_pxe.image.signing import SigningKey, TrustedKeys
 from haoscar_pxe.nodes.asking import Asker, DhcpAnswer, Refusal, Silence
 from haoscar_pxe.nodes.declare import armed, interface, new_node
@@ -44,7 +45,9 @@ def answers(tmp_path: Path) -> BootAnswers:
 
     return BootAnswers(
         registry=registry,
-        generations=Generations.of(tmp_path / "images", TrustedKeys.of(key.public)),
+        generations=Generations.of(
+            tmp_path / "images", TrustedKeys.of(key.public), KeyFolder(tmp_path / "sealing")
+        ),
         serve=ServeConfig(gateway="10.77.0.1", domain="cluster"),
         install=InstallConfig(),
         site=Site(gateway="10.77.0.1", domain="cluster"),

@@ -28,6 +28,9 @@ class RecordingSink:
         self.chunks[chunk_id] = bytes(data)
         return chunk_id
 
+    def add_box(self, box: bytes) -> bytes:
+        return self.add_chunk(box)
+
     def add_entry(self, entry: Entry) -> None:
         self.entries.append(entry)
 

@@ -24,6 +24,7 @@ from haoscar_pxe.image.restore import restore
 from haoscar_pxe.image.signing import SigningKey, TrustedKeys
 from tests.unit.capture.disks.test_boot_facts import add_kernel
 from tests.unit.capture.layouts import root_and_boot
+from tests.unit.capture.sealing import SEALING
 from tests.unit.image import awkward
 
 KEY = SigningKey(bytes(range(32)))
@@ -46,7 +47,10 @@ def repository(tmp_path: Path) -> Repository:
 
 def take(repository: Repository, root: Path, *excluded: Path) -> CaptureReport:
     options = CaptureOptions(
-        root=root, image="primary", excluded=tuple(os.fsencode(path) for path in excluded)
+        root=root,
+        image="primary",
+        sealing=SEALING,
+        excluded=tuple(os.fsencode(path) for path in excluded),
     )
     return capture(options, repository, KEY, Silence())
 
@@ -117,7 +121,7 @@ def test_given_layout_is_recorded_with_the_bytes_that_each_place_takes(
     (tree / "boot/initrd.img").write_bytes(b"x" * 5000)
     file = tree.parent / "layout.json"
     file.write_bytes(root_and_boot())
-    options = CaptureOptions(root=tree, image="primary", layout_file=file)
+    options = CaptureOptions(root=tree, image="primary", sealing=SEALING, layout_file=file)
     layout = capture(options, repository, KEY, Silence()).manifest.layout
     root, boot = file_systems(layout)
     assert not layout.is_default
@@ -157,7 +161,7 @@ def test_interrupted_capture_leaves_nothing_visible(repository: Repository, tree
         def advance(self, size_bytes: int, entries: int = 1) -> None:
             raise KeyboardInterrupt
 
-    options = CaptureOptions(root=tree, image="primary")
+    options = CaptureOptions(root=tree, image="primary", sealing=SEALING)
     with pytest.raises(KeyboardInterrupt):
         capture(options, repository, KEY, Interrupted())
     assert repository.images() == []
@@ -174,15 +178,18 @@ def test_killed_capture_leaves_nothing_visible_and_the_next_one_works(
     program = (
         "import sys; from pathlib import Path\n"
         "from haoscar_pxe.capture.capture import CaptureOptions, capture\n"
+        "from haoscar_pxe.capture.files.secrets import Sealing, SecretRules\n"
         "from haoscar_pxe.image.progress import Silence\n"
         "from haoscar_pxe.image.repository import Repository\n"
+        "from haoscar_pxe.image.sealing import OpeningKey\n"
         "from haoscar_pxe.image.signing import SigningKey\n"
         "class Halfway(Silence):\n"
         "    count = 0\n"
         "    def advance(self, size_bytes, entries=1):\n"
         "        self.count += 1\n"
         "        if self.count == 150: print('halfway', flush=True); sys.stdin.read()\n"
-        "options = CaptureOptions(root=Path(sys.argv[1]), image='primary')\n"
+        "sealing = Sealing(OpeningKey.generate('primary').public, SecretRules())\n"
+        "options = CaptureOptions(Path(sys.argv[1]), 'primary', sealing)\n"
         "repository = Repository.open(Path(sys.argv[2]))\n"
         "capture(options, repository, SigningKey(bytes(32)), Halfway())\n"
     )
@@ -210,6 +217,7 @@ def test_running_machine_is_captured_as_live(repository: Repository, tree: Path)
     options = CaptureOptions(
         root=Path("/"),
         image="primary",
+        sealing=SEALING,
         excluded=tuple(os.fsencode(path) for path in names),
         layout_file=layout_of_one_root(tree),
         live=True,

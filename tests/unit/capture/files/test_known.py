@@ -14,6 +14,7 @@ from haoscar_pxe.image.progress import Silence
 from haoscar_pxe.image.reader import ChunkReader, entries, read_file
 from haoscar_pxe.image.repository import Repository
 from haoscar_pxe.image.signing import SigningKey
+from tests.unit.capture.sealing import SEALING
 
 LARGE_BYTES = 8 << 20
 SETTLE_S = 1.1
@@ -38,7 +39,7 @@ class Ground:
         self.first = self.capture()
 
     def capture(self, *, full: bool = False) -> Manifest:
-        options = CaptureOptions(self.tree, "head", full=full)
+        options = CaptureOptions(self.tree, "head", sealing=SEALING, full=full)
         return capture(options, self.repository, self.signer, Silence()).manifest
 
     def content(self, manifest: Manifest, path: bytes) -> bytes:

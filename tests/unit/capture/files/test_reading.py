@@ -15,6 +15,7 @@ from haoscar_pxe.capture.files.reading import (
     READS_MAX,
     TICK_NS,
     Content,
+    Public,
     SystemClock,
     open_file,
     read_content,
@@ -37,7 +38,7 @@ def opened_file(path: Path) -> Iterator[int]:
 
 def read(path: Path, sink: RecordingSink, clock: PatientClock | None = None) -> Content:
     with opened_file(path) as fd:
-        return read_content(fd, sink, clock or PatientClock())
+        return read_content(fd, sink, clock or PatientClock(), Public())
 
 
 def bytes_of(content: Content, sink: RecordingSink) -> bytes:
@@ -185,7 +186,7 @@ def test_writer_in_another_thread_never_yields_a_torn_file_unnamed(tmp_path: Pat
         for _ in range(20):
             sink = RecordingSink()
             with opened_file(path) as fd:
-                content = read_content(fd, sink, SystemClock())
+                content = read_content(fd, sink, SystemClock(), Public())
             if content.is_stable:
                 stable += 1
                 assert bytes_of(content, sink) in versions

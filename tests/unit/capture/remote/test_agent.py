@@ -16,6 +16,7 @@ import pytest
 from haoscar_pxe.capture.hooks import Hooks
 from haoscar_pxe.capture.remote.channel import Channel
 from haoscar_pxe.capture.remote.messages import Failed, FromHead, Lacking, Request
+from tests.unit.capture.sealing import SEALING
 
 
 @dataclass
@@ -53,6 +54,8 @@ def request(root: Path, *before: tuple[str, ...]) -> Request:
         root=os.fsencode(root),
         image="primary",
         never=(),
+        sealing_key=SEALING.key.raw,
+        rules=SEALING.rules,
         layout=None,
         live=False,
         hooks=Hooks(before, (after,)),

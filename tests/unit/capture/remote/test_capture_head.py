@@ -24,6 +24,7 @@ from haoscar_pxe.image.signing import SigningKey
 from tests.unit.capture.disks.test_boot_facts import add_kernel
 from tests.unit.capture.layouts import root_and_boot
 from tests.unit.capture.local_ssh import local_ssh
+from tests.unit.capture.sealing import SEALING
 from tests.unit.image import awkward
 
 KEY = SigningKey(bytes(range(32)))
@@ -87,7 +88,7 @@ class Taking:
         """lines: of the stand-in for ssh, run instead of the agent where they exit."""
         before = AGENT_ONLY.format(lines=lines) if lines else ""
         options = CaptureOptions(
-            root=tree, image="primary", hooks=hooks or Hooks(), layout_file=layout
+            root=tree, image="primary", sealing=SEALING, hooks=hooks or Hooks(), layout_file=layout
         )
         head = Head(local_ssh(self._folder, before), self._place)
         return capture_remote(options, head, self._bundle, self._repository, KEY, Silence())
@@ -101,7 +102,9 @@ def test_what_is_captured_over_ssh_is_what_is_captured_here(
     taking: Taking, repository: Repository, tree: Path
 ) -> None:
     far = taking(tree)
-    near = capture(CaptureOptions(root=tree, image="near"), repository, KEY, Silence())
+    near = capture(
+        CaptureOptions(root=tree, image="near", sealing=SEALING), repository, KEY, Silence()
+    )
     assert far.manifest.pages == near.manifest.pages
     assert far.manifest.entry_count > 20
     assert (far.manifest.host_name, far.manifest.consistency) == ("", "tree")
@@ -214,7 +217,7 @@ def test_a_head_in_other_hands_is_refused(
 def test_a_head_that_cannot_be_reached_is_no_reason_to_touch_the_repository(
     repository: Repository, bundle: AgentBundle, tmp_path: Path
 ) -> None:
-    options = CaptureOptions(root=tmp_path, image="primary")
+    options = CaptureOptions(root=tmp_path, image="primary", sealing=SEALING)
     head = Head(Ssh("-oProxyCommand=touch owned"))
     with pytest.raises(SshError, match="is no host"):
         capture_remote(options, head, bundle, repository, KEY, Silence())

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from haoscar_pxe.capture.files.secrets import SecretRules
 from haoscar_pxe.capture.hooks import Hooks
 from haoscar_pxe.capture.remote.messages import (
     MAX_FRAME_BYTES,
@@ -24,10 +25,11 @@ from haoscar_pxe.capture.remote.messages import (
     encode_frame,
 )
 from haoscar_pxe.errors import WireError
+from haoscar_pxe.image.pack import Kind
 
 FROM_HEAD: list[FromHead] = [
     Expect(2**40),
-    Offer((Item(False, b"a" * 32), Item(True, b"b" * 32)), 4096, 1),
+    Offer((Item(Kind.DATA, b"a" * 32), Item(Kind.META, b"b" * 32)), 4096, 1),
     Content(1, 100, b"\x28\xb5"),
     Failed("no room", "make some"),
 ]
@@ -35,6 +37,8 @@ REQUEST = Request(
     root=b"/srv/\xff",
     image="primary",
     never=((b"/scratch", "excluded"),),
+    sealing_key=bytes(32),
+    rules=SecretRules(add=("*.secret",)),
     layout=None,
     live=False,
     hooks=Hooks((("sync",),)),

@@ -33,9 +33,11 @@ from haoscar_pxe.image.canonical import encode
 from haoscar_pxe.image.entry import Directory, Entry, Extent, File, Metadata, Symlink
 from haoscar_pxe.image.layout import Boot, DiskLayout
 from haoscar_pxe.image.manifest import Record
+from haoscar_pxe.image.pack import Kind
 from haoscar_pxe.image.progress import Silence
 from haoscar_pxe.image.repository import Repository
 from haoscar_pxe.image.writer import GenerationWriter
+from tests.unit.capture.sealing import SEALING
 
 META = Metadata(0o755, 0, 0, 0)
 ROOT = Directory(b"", META)
@@ -62,8 +64,8 @@ def file(path: bytes, data: bytes = DATA) -> File:
 
 
 def offer(*data: bytes, pages: tuple[bytes, ...] = ()) -> Offer:
-    items = [Item(False, chunk_id(each)) for each in data]
-    return Offer((*items, *(Item(True, chunk_id(each)) for each in pages)), 0, 0)
+    items = [Item(Kind.DATA, chunk_id(each)) for each in data]
+    return Offer((*items, *(Item(Kind.META, chunk_id(each)) for each in pages)), 0, 0)
 
 
 def raw(data: bytes) -> Content:
@@ -83,7 +85,7 @@ def writer(repository: Repository) -> Iterator[GenerationWriter]:
 
 @pytest.fixture
 def receiver(writer: GenerationWriter) -> Receiver:
-    return Receiver(writer, lambda chunk_id: None, Silence())
+    return Receiver(writer, lambda chunk_id: None, SEALING.key, Silence())
 
 
 def feed(receiver: Receiver, *messages: FromHead) -> list[Lacking]:
@@ -108,7 +110,7 @@ def test_a_page_of_the_parent_is_not_asked_for_while_its_chunks_are_here(
 ) -> None:
     entries = (ROOT, file(b"key"))
     known = {chunk_id(page(*entries)): entries}
-    receiver = Receiver(writer, known.get, Silence())
+    receiver = Receiver(writer, known.get, SEALING.key, Silence())
     [answer] = feed(receiver, offer(DATA, pages=(page(*entries),)))
     assert answer == Lacking((0,))
     feed(receiver, raw(DATA), Ended(TAKEN))
@@ -120,7 +122,7 @@ def test_a_page_of_the_parent_whose_chunks_are_gone_is_asked_for(
 ) -> None:
     entries = (ROOT, file(b"key"))
     known = {chunk_id(page(*entries)): entries}
-    receiver = Receiver(writer, known.get, Silence())
+    receiver = Receiver(writer, known.get, SEALING.key, Silence())
     assert feed(receiver, offer(pages=(page(*entries),))) == [Lacking((0,))]
 
 
@@ -202,7 +204,7 @@ def test_offers_beyond_what_may_be_open_are_refused(receiver: Receiver) -> None:
         feed(receiver, Offer((), 0, 0))
     with pytest.raises(WireError):
         feed(receiver, offer(*(bytes([i % 256, i // 256]) for i in range(OFFER_MAX + 1))))
-    flood = [Offer(tuple(Item(False, os.urandom(32)) for _ in range(OFFER_MAX)), 0, 0)] * 10
+    flood = [Offer(tuple(Item(Kind.DATA, os.urandom(32)) for _ in range(OFFER_MAX)), 0, 0)] * 10
     with pytest.raises(WireError, match="are open"):
         feed(receiver, *flood)
 
@@ -212,8 +214,8 @@ def test_offers_beyond_what_may_be_open_are_refused(receiver: Receiver) -> None:
     [
         Expect(-1),
         Expect(2**63),
-        Offer((Item(False, bytes(32)),), -5, 0),
-        Offer((Item(True, b"short"),), 0, 0),
+        Offer((Item(Kind.DATA, bytes(32)),), -5, 0),
+        Offer((Item(Kind.META, b"short"),), 0, 0),
     ],
 )
 def test_impossible_numbers_are_refused(receiver: Receiver, message: FromHead) -> None:
@@ -270,6 +272,9 @@ class Heap:
     def has_chunk(self, chunk_id: bytes) -> bool:
         return chunk_id in self.ids
 
+    def add_box(self, box: bytes) -> bytes:
+        return self.add_chunk(box)
+
     def add_chunk(self, data: bytes | memoryview) -> bytes:
         self.ids.add(chunk_id(bytes(data)))
         return chunk_id(bytes(data))
@@ -281,7 +286,7 @@ class Heap:
 @given(st.lists(messages, max_size=12))
 def test_any_row_of_messages_is_taken_or_refused_in_words(row: list[FromHead]) -> None:
     heap = Heap()
-    receiver = Receiver(heap, lambda chunk_id: None, Silence())
+    receiver = Receiver(heap, lambda chunk_id: None, SEALING.key, Silence())
     with suppress(HaoscarError):
         feed(receiver, *row)
     assert heap.ids <= {chunk_id(DATA), chunk_id(page(ROOT))}
