@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from haoscar_pxe.image.entry import Entry, sort_key
 from haoscar_pxe.image.manifest import Manifest, PageRef
 from haoscar_pxe.image.pack import Kind
+from haoscar_pxe.image.page_source import PageSource
 from haoscar_pxe.image.reader import ChunkReader
 from haoscar_pxe.image.store import PackStore, packs_of_kind
 from haoscar_pxe.image.tree import MalformedTreeError, check_path, check_values
@@ -25,7 +26,7 @@ def page_reader(store: PackStore) -> ChunkReader:
     return ChunkReader(store, packs_of_kind(store, Kind.META))
 
 
-def page_entries(pages: Iterable[PageRef], chunks: ChunkReader) -> Iterator[Entry]:
+def page_entries(pages: Iterable[PageRef], chunks: PageSource) -> Iterator[Entry]:
     """The entries of these pages, which must be in the order of their manifest.
 
     Raises MalformedTreeError or another IntegrityError, StorageError.
@@ -43,7 +44,7 @@ def page_entries(pages: Iterable[PageRef], chunks: ChunkReader) -> Iterator[Entr
             yield entry
 
 
-def subtree(manifest: Manifest, chunks: ChunkReader, path: bytes) -> Iterator[Entry]:
+def subtree(manifest: Manifest, chunks: PageSource, path: bytes) -> Iterator[Entry]:
     """The entry at path and all below it, in order; nothing if it is not there.
 
     Reads only the pages that can hold them. Raises as `page_entries`.

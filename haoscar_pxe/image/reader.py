@@ -27,7 +27,7 @@ from haoscar_pxe.image.entry import (
     sort_key,
 )
 from haoscar_pxe.image.manifest import Manifest, PageRef
-from haoscar_pxe.image.page import decode_page
+from haoscar_pxe.image.page_source import PageSource
 from haoscar_pxe.image.sealing import NO_KEYS, OpeningKeys, sealed_error
 from haoscar_pxe.image.store import PackGoneError, PackStore
 from haoscar_pxe.image.tree import MalformedTreeError, TreeChecker, check_values
@@ -35,7 +35,6 @@ from haoscar_pxe.image.tree import MalformedTreeError, TreeChecker, check_values
 WINDOW_BYTES: Final = 4 << 20
 """What one request fetches: ranges of 1 MiB and more move 2 GB/s, single chunks do not."""
 WINDOWS_BYTES: Final = 64 << 20
-PAGES_KEPT: Final = 8
 MAX_SYMLINKS: Final = 40  # as the kernel, path_resolution(7)
 MAX_READ_BYTES: Final = 256 << 20
 """`read_file` is for kernels and configuration, not for databases."""
@@ -52,7 +51,7 @@ class ChunkMissingError(IntegrityError):
         )
 
 
-class ChunkReader:
+class ChunkReader(PageSource):
     """Chunks and pages out of a store. Not for use by two threads at once.
 
     index: what is found where; another object after the reader had to read it anew. opening: what
@@ -68,13 +67,13 @@ class ChunkReader:
         memory_bytes: int = WINDOWS_BYTES,
     ) -> None:
         """pack_ids: look only into these (None: all of the store). Raises StorageError."""
+        super().__init__()
         self.store = store
         self.opening = opening
         self._load(store.pack_ids() if pack_ids is None else pack_ids)
         self._decompressor = Decompressor()
         self._windows: OrderedDict[tuple[str, int], bytes] = OrderedDict()
         self._windows_kept = max(2, memory_bytes // WINDOW_BYTES)
-        self._pages: OrderedDict[bytes, tuple[Entry, ...]] = OrderedDict()
 
     def __contains__(self, chunk_id: bytes) -> bool:
         return chunk_id in self.index
@@ -121,21 +120,6 @@ class ChunkReader:
             )
         return data
 
-    def page(self, ref: PageRef) -> tuple[Entry, ...]:
-        """The page's entries. Raises IntegrityError if they are not what the manifest says."""
-        page = self._pages.get(ref.chunk_id)
-        if page is None:
-            where = f"chunk {ref.chunk_id.hex()[:12]}"
-            page = decode_page(self.chunk(ref.chunk_id), where)
-            self._pages[ref.chunk_id] = page
-            if len(self._pages) > PAGES_KEPT:
-                self._pages.popitem(last=False)
-        else:
-            self._pages.move_to_end(ref.chunk_id)
-        if page[0].path != ref.first or len(page) != ref.entry_count:
-            raise IntegrityError(f"a page does not begin with {ref.first!r} as its manifest says")
-        return page
-
     def _find(self, chunk_id: bytes) -> Found:
         found = self.index.find(chunk_id)
         if found is None:
@@ -165,7 +149,7 @@ class ChunkReader:
         return window
 
 
-def entries(manifest: Manifest, chunks: ChunkReader) -> Iterator[Entry]:
+def entries(manifest: Manifest, chunks: PageSource) -> Iterator[Entry]:
     """All entries of a generation in their order, each checked before it is given.
 
     Raises MalformedTreeError or another IntegrityError as soon as something is wrong.
@@ -184,12 +168,12 @@ def entries(manifest: Manifest, chunks: ChunkReader) -> Iterator[Entry]:
             yield entry
 
 
-def find(manifest: Manifest, chunks: ChunkReader, path: bytes) -> Entry | None:
+def find(manifest: Manifest, chunks: PageSource, path: bytes) -> Entry | None:
     """The entry at path, or None; reads the one page that could hold it."""
     return _find_in(manifest.pages, chunks, path)
 
 
-def resolve(manifest: Manifest, chunks: ChunkReader, path: bytes) -> Entry | None:
+def resolve(manifest: Manifest, chunks: PageSource, path: bytes) -> Entry | None:
     """The entry that path leads to inside the image: symlinks are followed, ".." stays inside.
 
     An absolute target begins at the image's root. None where it leads nowhere or in circles.
@@ -273,7 +257,7 @@ def packs_of(manifest: Manifest, chunks: ChunkReader) -> list[str]:
 
 
 def check_link_target(
-    pages: Sequence[PageRef], chunks: ChunkReader, path: bytes, target: bytes
+    pages: Sequence[PageRef], chunks: PageSource, path: bytes, target: bytes
 ) -> None:
     """Raise MalformedTreeError unless target is an entry that a hard link may lead to."""
     found = _find_in(pages, chunks, target)
@@ -281,12 +265,12 @@ def check_link_target(
         raise MalformedTreeError(path, f"it links to {target[:200]!r}, which cannot be linked to")
 
 
-def _without_link(manifest: Manifest, chunks: ChunkReader, path: bytes) -> Entry | None:
+def _without_link(manifest: Manifest, chunks: PageSource, path: bytes) -> Entry | None:
     entry = find(manifest, chunks, path)
     return find(manifest, chunks, entry.target) if isinstance(entry, HardLink) else entry
 
 
-def _find_in(pages: Sequence[PageRef], chunks: ChunkReader, path: bytes) -> Entry | None:
+def _find_in(pages: Sequence[PageRef], chunks: PageSource, path: bytes) -> Entry | None:
     key = sort_key(path)
     number = bisect_right(pages, key, key=lambda ref: sort_key(ref.first)) - 1
     if number < 0:

@@ -1,7 +1,7 @@
 """Part "transfers": restores over HTTP from a server that breaks off or sends wrong bits.
 
 What arrives is the very tree, or an error; a read that was cut off goes on from the byte it had, so
-for each cut at most one piece (`http_store.PIECE_BYTES`) is sent again.
+for each cut at most one piece (`http_ranges.PIECE_BYTES`) is sent again.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Final
 
 from haoscar_pxe.errors import IntegrityError
 from haoscar_pxe.image.compare import compare
-from haoscar_pxe.image.http_store import PIECE_BYTES, HttpStore
+from haoscar_pxe.image.http_ranges import PIECE_BYTES
+from haoscar_pxe.image.http_store import HttpStore
 from haoscar_pxe.image.progress import Silence
 from haoscar_pxe.image.reader import ChunkReader, entries
 from haoscar_pxe.image.repository import Repository

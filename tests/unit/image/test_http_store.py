@@ -12,7 +12,8 @@ import pytest
 from blake3 import blake3
 
 from haoscar_pxe.errors import StorageError
-from haoscar_pxe.image.http_store import LONGEST_PAUSE_S, HttpStore
+from haoscar_pxe.image.http_ranges import LONGEST_PAUSE_S
+from haoscar_pxe.image.http_store import HttpStore
 from haoscar_pxe.image.progress import Silence
 from haoscar_pxe.image.reader import ChunkReader, entries
 from haoscar_pxe.image.repository import Repository
