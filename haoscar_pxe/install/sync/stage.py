@@ -1,0 +1,174 @@
+"""Makes the new files beside the tree, whole and durable, before anything in the tree changes.
+
+Content comes from the standby's own files where the generation it had says that a chunk lies in
+one of them, otherwise from the server; either way it is hashed before it is written.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol, assert_never
+
+from blake3 import blake3
+
+from haoscar_pxe.errors import IntegrityError
+from haoscar_pxe.image.attributes import put_on_descriptor, put_on_name, sync_file_system
+from haoscar_pxe.image.entry import (
+    Device,
+    Directory,
+    Entry,
+    Fifo,
+    File,
+    HardLink,
+    Socket,
+    Symlink,
+)
+from haoscar_pxe.image.folders import open_below
+from haoscar_pxe.image.progress import Progress
+from haoscar_pxe.install.sync.places import Places
+
+NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+OLD_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class Chunks(Protocol):
+    """Where content comes from."""
+
+    def chunk(self, chunk_id: bytes) -> bytes:
+        """The chunk's bytes, verified. Raises IntegrityError, StorageError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Lying:
+    """Where in the standby's own tree a chunk lay when it was made from its generation."""
+
+    path: bytes
+    offset_bytes: int
+    size_bytes: int
+
+
+def chunks_lying_here(had: Iterable[Entry], wanted: Iterable[Entry]) -> dict[bytes, Lying]:
+    """Of the chunks that wanted files need, those that files of the old generation hold."""
+    needed = {
+        each.chunk_id for entry in wanted if isinstance(entry, File) for each in entry.extents
+    }
+    found: dict[bytes, Lying] = {}
+    for entry in had if needed else ():
+        if isinstance(entry, File):
+            for each in entry.extents:
+                if each.chunk_id in needed:
+                    found[each.chunk_id] = Lying(entry.path, each.offset_bytes, each.size_bytes)
+    return found
+
+
+class OwnFirst:
+    """Chunks from the identity, from the standby's own files, and from elsewhere, in this order.
+
+    own_bytes, fetched_bytes: how much came from here and from elsewhere.
+    """
+
+    def __init__(
+        self,
+        root_fd: int,
+        lying: Mapping[bytes, Lying],
+        declared: Mapping[bytes, bytes],
+        elsewhere: Chunks,
+    ) -> None:
+        self._root_fd = root_fd
+        self._lying = lying
+        self._declared = declared
+        self._elsewhere = elsewhere
+        self.own_bytes = 0
+        self.fetched_bytes = 0
+
+    def chunk(self, chunk_id: bytes) -> bytes:
+        """See Chunks. A file of ours that is not what it was is no error."""
+        if (body := self._declared.get(chunk_id)) is not None:
+            return body
+        if (lying := self._lying.get(chunk_id)) and (own := self._own(chunk_id, lying)):
+            self.own_bytes += len(own)
+            return own
+        data = self._elsewhere.chunk(chunk_id)
+        self.fetched_bytes += len(data)
+        return data
+
+    def _own(self, chunk_id: bytes, lying: Lying) -> bytes | None:
+        parent, _, name = lying.path.rpartition(b"/")
+        try:
+            folder_fd = open_below(self._root_fd, parent)
+            try:
+                fd = os.open(name, OLD_FILE, dir_fd=folder_fd)
+            finally:
+                os.close(folder_fd)
+            try:
+                is_file = stat.S_ISREG(os.fstat(fd).st_mode)
+                data = os.pread(fd, lying.size_bytes, lying.offset_bytes) if is_file else b""
+            finally:
+                os.close(fd)
+        except OSError:
+            return None
+        return data if blake3(data).digest() == chunk_id else None
+
+
+def stage(
+    staged: Mapping[bytes, Entry], chunks: Chunks, places: Places, progress: Progress
+) -> None:
+    """Make every staged entry under its name; on return all of them are durable.
+
+    Raises OSError, and what reading chunks raises.
+    """
+    for name, entry in staged.items():
+        _make(places.staging_fd(entry.path), name, entry, chunks, progress)
+        progress.advance(0)
+    for fd in places.staging_fds():
+        sync_file_system(fd)
+
+
+def _make(folder_fd: int, name: bytes, entry: Entry, chunks: Chunks, progress: Progress) -> None:
+    match entry:
+        case File():
+            _make_file(folder_fd, name, entry, chunks, progress)
+            return
+        case Symlink():
+            os.symlink(entry.target, name, dir_fd=folder_fd)
+        case Device():
+            kind = stat.S_IFBLK if entry.is_block else stat.S_IFCHR
+            device = os.makedev(entry.major, entry.minor)
+            os.mknod(name, 0o600 | kind, device, dir_fd=folder_fd)
+        case Fifo():
+            os.mkfifo(name, 0o600, dir_fd=folder_fd)
+        case Socket():
+            os.mknod(name, 0o600 | stat.S_IFSOCK, dir_fd=folder_fd)
+        case Directory() | HardLink():
+            raise TypeError(f"{entry.path!r} is made in its place, not staged")
+        case _:
+            assert_never(entry)
+    put_on_name(folder_fd, name, entry.meta, is_symlink=isinstance(entry, Symlink))
+
+
+def _make_file(
+    folder_fd: int, name: bytes, entry: File, chunks: Chunks, progress: Progress
+) -> None:
+    fd = os.open(name, NEW_FILE, 0o600, dir_fd=folder_fd)
+    try:
+        for extent in entry.extents:
+            data = chunks.chunk(extent.chunk_id)
+            if len(data) != extent.size_bytes:
+                raise IntegrityError(f"a chunk of {entry.path!r} has {len(data)} bytes")
+            _write(fd, data, extent.offset_bytes)
+            progress.advance(len(data), 0)
+        os.ftruncate(fd, entry.size_bytes)
+        put_on_descriptor(fd, entry.meta)
+    finally:
+        os.close(fd)
+
+
+def _write(fd: int, data: bytes, offset: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(fd, view, offset)
+        view, offset = view[written:], offset + written
