@@ -108,6 +108,13 @@ class SecretsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class SyncConfig:
+    """keep: absolute paths that are a standby's own; a sync neither changes nor removes them."""
+
+    keep: tuple[str, ...] = ("/tmp", "/var/log", "/var/lib/systemd", "/var/tmp")
+
+
+@dataclass(frozen=True, slots=True)
 class HeadConfig:
     """Where an image comes from, and what quiesces it meanwhile.
 
@@ -143,6 +150,7 @@ class Config:
     capture: CaptureConfig = field(default_factory=CaptureConfig)
     secrets: SecretsConfig = field(default_factory=SecretsConfig)
     retention: RetentionPolicy = field(default_factory=RetentionPolicy)
+    sync: SyncConfig = field(default_factory=SyncConfig)
     head: tuple[HeadConfig, ...] = ()
     identity: tuple[IdentityRule, ...] = ()
 
@@ -155,9 +163,21 @@ class Config:
         return render("site/haoscar-pxe.toml", {name: getattr(self, name) for name in _SECTIONS})
 
 
-S = TypeVar("S", Paths, ServeConfig, InstallConfig, CaptureConfig, SecretsConfig, RetentionPolicy)
+S = TypeVar(
+    "S",
+    Paths,
+    ServeConfig,
+    InstallConfig,
+    CaptureConfig,
+    SecretsConfig,
+    RetentionPolicy,
+    SyncConfig,
+)
 L = TypeVar("L", HeadConfig, IdentityRule)
-_SECTIONS = ("paths", "serve", "install", "capture", "secrets", "retention", "head", "identity")
+_SECTIONS = (
+    *("paths", "serve", "install", "capture", "secrets", "retention", "sync"),
+    *("head", "identity"),
+)
 
 
 def load(path: Path) -> Config:
@@ -204,6 +224,7 @@ def _config(document: dict[str, object], problems: list[str]) -> Config:
         capture=_section(CaptureConfig, document.get("capture", {}), "capture", problems),
         secrets=_section(SecretsConfig, document.get("secrets", {}), "secrets", problems),
         retention=_section(RetentionPolicy, document.get("retention", {}), "retention", problems),
+        sync=_section(SyncConfig, document.get("sync", {}), "sync", problems),
         head=_several(HeadConfig, document.get("head", []), "head", problems),
         identity=_several(IdentityRule, document.get("identity", []), "identity", problems),
     )
@@ -282,6 +303,11 @@ def check(config: Config) -> list[str]:
         for name, globs in (("add", config.secrets.add), ("remove", config.secrets.remove))
         for glob in globs
         if not glob.strip("/") or glob.endswith("/")
+    ]
+    problems += [
+        f"sync.keep: '{path}' must be absolute, and not / itself"
+        for path in config.sync.keep
+        if not path.startswith("/") or not path.strip("/")
     ]
     return problems + _head_problems(config.head)
 

@@ -4,8 +4,8 @@ Addresses and decisions follow from the registry; nothing is remembered here but
 again (opened generations, boot files) and the leases of strangers.
 
 What a machine is sent before it has its order contains no secret. An order is given to whoever
-asks with an armed node's MAC from that node's own address; only its token opens manifest and
-packs, and only until the node says that it is installed.
+asks with an armed node's MAC from that node's own address; only its token opens manifests and
+packs. It goes on doing that for the node that was installed with it, until it is armed anew.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from haoscar_pxe.boot.decide import Boot, BootDecision, decide
 from haoscar_pxe.boot.firmware_files import BIOS_BOOT_FILE
 from haoscar_pxe.boot.generations import Generations
 from haoscar_pxe.boot.identity import Site
-from haoscar_pxe.boot.order import for_generation, make_order, owns_address
+from haoscar_pxe.boot.order import for_generation, make_order, make_sync_order, owns_address
 from haoscar_pxe.boot.pxelinux import InstallFiles, configuration, mac_of_configuration
 from haoscar_pxe.config import InstallConfig, ServeConfig
 from haoscar_pxe.errors import HaoscarError, NodeError, RepositoryError
@@ -188,7 +188,18 @@ class BootAnswers:
     def may_fetch(self, token: str) -> bool:
         """See Answers."""
         node = self.registry.by_token(token)
-        return node is not None and node.state is NodeState.INSTALLING
+        return node is not None and node.state in (NodeState.INSTALLING, NodeState.INSTALLED)
+
+    def sync_order(self, token: str) -> OrderAnswer:
+        """See Answers."""
+        node = self.registry.by_token(token)
+        if node is None:
+            return Refusal(401, "no node has this token; it was armed anew, or is unknown")
+        if node.state is not NodeState.INSTALLED:
+            return Refusal(409, f"{node.name} is {node.state}, not installed")
+        files = self.generations.open(node.image, self.generation_of(node))
+        order = make_sync_order(node, files.manifest, files, self.site, self.install)
+        return msgspec.json.encode(order)
 
     def manifest(self, image: str, generation: int) -> Path | None:
         """See Answers."""
@@ -222,6 +233,9 @@ class BootAnswers:
             return Refusal(400, f"not an event: {error}")
         log.info("%s: %s %s", node.name, event.step, event.message)
         self.registry.record(node.name, event, self.now_ns())
+        if event.step is Step.SYNCED and event.generation and node.state is NodeState.INSTALLED:
+            synced = event.generation
+            self.registry.change(node.name, lambda old: for_generation(old, synced))
         if (state := _ENDS.get(event.step)) and node.state is NodeState.INSTALLING:
             self.registry.change(node.name, lambda old: msgspec.structs.replace(old, state=state))
         return None

@@ -27,19 +27,25 @@ PYTHON_FOLDER: Final = f"lib/python{sys.version_info.major}.{sys.version_info.mi
 PACKAGES: Final = (
     "_cffi_backend",
     "blake3",
+    "click",
     "cryptography",
     "msgspec",
     "pyfastcdc",
     "typing_extensions",
     "zstandard",
 )
-"""What `image`, `capture` and `install` import, and what these packages import themselves."""
+"""What `image`, `capture`, `install` and a standby's own command import, and what these packages
+import themselves."""
 
 OWN_CODE: Final = (
     "__init__.py",
     "errors.py",
     "command.py",
     "capture",
+    "cli/__init__.py",
+    "cli/lines.py",
+    "cli/standby.py",
+    "cli/standby_plan.py",
     "image",
     "install",
     "nodes",

@@ -20,9 +20,10 @@ from haoscar_pxe.boot.host_files import edit_fstab, edit_hosts
 from haoscar_pxe.boot.image_files import ImageFiles
 from haoscar_pxe.boot.interface_names import interface_names
 from haoscar_pxe.boot.network_styles import STYLES, Style, style_of
+from haoscar_pxe.boot.standby_files import standby_files
 from haoscar_pxe.config import IdentityRule
 from haoscar_pxe.errors import BootError
-from haoscar_pxe.image.layout import DiskLayout
+from haoscar_pxe.image.layout import DiskLayout, file_systems
 from haoscar_pxe.nodes.declare import routed
 from haoscar_pxe.nodes.node import Interface, Node
 from haoscar_pxe.nodes.order import IdentityChange
@@ -51,13 +52,17 @@ class UnknownNetworkError(BootError):
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What the site adds to every node's identity. gateway: of nodes that declare none, or ""."""
+    """What the site adds to every node's identity. gateway: of nodes that declare none, or "".
+
+    keep: absolute paths that a sync leaves to the standby.
+    """
 
     gateway: str = ""
     dns: tuple[str, ...] = ()
     domain: str = ""
     rules: tuple[IdentityRule, ...] = ()
     templates: Path | None = None
+    keep: tuple[str, ...] = ()
 
 
 def identity(
@@ -80,7 +85,31 @@ def identity(
         *_site_rules(node, named, site),
     ]
     by_path = {change.path: change for change in changes}
+    if can_be_synced(node, layout):
+        menu = _grub_menu(files, by_path)
+        if menu is not None:
+            own = standby_files(files, layout, menu, site.templates)
+            by_path |= {change.path: change for change in own}
     return tuple(by_path[path] for path in sorted(by_path))
+
+
+def can_be_synced(node: Node, layout: DiskLayout) -> bool:
+    """Whether the node keeps what brings it to newer generations without being installed anew."""
+    has_root = any(each.mount_point == "/" for each in file_systems(layout))
+    return node.role == "standby" and layout.boot.loader == "grub" and has_root
+
+
+def _grub_menu(
+    files: ImageFiles, changes: dict[bytes, IdentityChange]
+) -> tuple[bytes, bytes] | None:
+    """Path and content of GRUB's menu; None if the image has none and none is made."""
+    for path in GRUB_CONFIGS:
+        content = changes[path].content if path in changes else None
+        if content is None and files.is_regular(path):
+            content = files.read(path)
+        if content is not None:
+            return path, content
+    return None
 
 
 def image_host_name(files: ImageFiles) -> str:

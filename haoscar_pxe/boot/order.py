@@ -6,7 +6,7 @@ from ipaddress import IPv4Interface
 
 import msgspec
 
-from haoscar_pxe.boot.identity import Site, identity
+from haoscar_pxe.boot.identity import Site, can_be_synced, identity
 from haoscar_pxe.boot.image_files import ImageFiles
 from haoscar_pxe.config import InstallConfig
 from haoscar_pxe.errors import SealedError
@@ -15,6 +15,7 @@ from haoscar_pxe.image.sealing import OpeningKeys
 from haoscar_pxe.nodes.declare import routed
 from haoscar_pxe.nodes.node import Node
 from haoscar_pxe.nodes.order import InstallOrder
+from haoscar_pxe.nodes.standby import SyncOrder
 
 
 def make_order(
@@ -51,6 +52,22 @@ def make_order(
         shell_on_failure=install.shell_on_failure,
         patience_s=install.patience_s,
         opening_keys=tuple(key.encode() for key in opening.only(manifest.sealing_keys)),
+        keeps_record=can_be_synced(node, manifest.layout),
+    )
+
+
+def make_sync_order(
+    node: Node, manifest: Manifest, files: ImageFiles, site: Site, install: InstallConfig
+) -> SyncOrder:
+    """What an installed standby is to become; the same inputs give the same order."""
+    return SyncOrder(
+        node=node.name,
+        image=manifest.image,
+        generation=manifest.generation,
+        manifest_id=manifest.id,
+        identity=identity(node, files, manifest.layout, site),
+        keep=site.keep,
+        patience_s=install.patience_s,
     )
 
 

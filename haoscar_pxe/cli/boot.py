@@ -16,6 +16,7 @@ from haoscar_pxe.nodes.asking import Asker, DhcpAnswer, DhcpDecision
 from haoscar_pxe.nodes.declare import canonical_mac
 from haoscar_pxe.nodes.node import Node
 from haoscar_pxe.nodes.order import IdentityChange, InstallOrder
+from haoscar_pxe.nodes.standby import OWN_PATHS
 
 HIDDEN = "(hidden)"
 
@@ -83,6 +84,8 @@ def _order_words(order: InstallOrder) -> str:
     disk = f"disk {order.disk}, wipe {order.wipe}, then {order.after}"
     if order.opening_keys:
         disk += f", with {len(order.opening_keys)} opening key(s) for its secrets"
+    if order.keeps_record:
+        changes += [f"  {path_text(own.path)}/ …: {own.reason}" for own in OWN_PATHS]
     listed = "\n".join(changes)
     return f"{head} on {disk}.\nIt differs from the primary in these files and no others:\n{listed}"
 

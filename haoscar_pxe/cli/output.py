@@ -12,11 +12,11 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from haoscar_pxe.cli.lines import path_text as path_text
+from haoscar_pxe.cli.lines import size as size
 from haoscar_pxe.image.manifest import Manifest
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def print_json(value: object) -> None:
@@ -52,20 +52,6 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     Console(width=width, highlight=False, markup=False).print(table)
 
 
-def size(size_bytes: int) -> str:
-    """A size for people.
-
-    >>> size(1536), size(3)
-    ('1.5 KiB', '3 B')
-    """
-    amount = float(size_bytes)
-    for unit in _UNITS:
-        if amount < 1024 or unit == _UNITS[-1]:
-            break
-        amount /= 1024
-    return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-
-
 def moment(at_ns: int) -> str:
     """A time for people, in this machine's own zone.
 
@@ -73,16 +59,6 @@ def moment(at_ns: int) -> str:
     19
     """
     return datetime.fromtimestamp(at_ns / 1e9, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
-def path_text(path: bytes) -> str:
-    r"""A path as text: absolute, with what is no printable UTF-8 escaped.
-
-    >>> path_text(b"srv/\xff\n")
-    '/srv/\\xff\\n'
-    """
-    text = path.decode("utf-8", "backslashreplace")
-    return "/" + "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _printable(value: object) -> object:

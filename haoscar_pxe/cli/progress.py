@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import click
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -17,10 +16,9 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from haoscar_pxe.cli.output import size
+from haoscar_pxe.cli.lines import Lines
 from haoscar_pxe.image.progress import Progress as Watcher
 
-LINE_EVERY_S = 5.0
 REFRESH_EVERY_S = 0.1
 
 
@@ -44,43 +42,6 @@ class Bar:
         if now - self._shown_s >= REFRESH_EVERY_S:
             self._shown_s = now
             self._progress.update(self._task, completed=self._bytes)
-
-
-class Lines:
-    """Progress as lines on standard error; its clock starts with the first thing it is told."""
-
-    def __init__(self, label: str) -> None:
-        self._label = label
-        self._total: int | None = None
-        self._bytes = self._entries = 0
-        self._said_s = self._began_s = 0.0
-
-    def expect(self, total_bytes: int) -> None:
-        """See image.progress.Progress."""
-        self._begin()
-        self._total = total_bytes
-
-    def advance(self, size_bytes: int, entries: int = 1) -> None:
-        """See image.progress.Progress."""
-        self._begin()
-        self._bytes += size_bytes
-        self._entries += entries
-        now = time.monotonic()
-        if now - self._said_s >= LINE_EVERY_S:
-            self._said_s = now
-            self._say(now - self._began_s)
-
-    def _begin(self) -> None:
-        if not self._began_s:
-            self._began_s = self._said_s = time.monotonic()
-
-    def _say(self, elapsed_s: float) -> None:
-        share = f" ({100 * self._bytes / self._total:.0f} %)" if self._total else ""
-        rate = size(int(self._bytes / elapsed_s))
-        click.echo(
-            f"{self._label}: {self._entries} entries, {size(self._bytes)}{share}, {rate}/s",
-            err=True,
-        )
 
 
 @contextmanager

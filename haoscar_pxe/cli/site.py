@@ -88,6 +88,7 @@ class Site:
             domain=self.config.serve.domain,
             gateway=self.config.serve.gateway,
             rules=self.config.identity,
+            keep=self.config.sync.keep,
             templates=self.config.paths.site_templates,
         )
 

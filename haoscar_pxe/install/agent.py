@@ -23,8 +23,10 @@ from haoscar_pxe.install.early import BootParameters
 from haoscar_pxe.install.report import Console, Reporter
 from haoscar_pxe.install.server import Server, ServerRefusedError
 from haoscar_pxe.install.steps import TRUSTED_KEYS, Surroundings, install
+from haoscar_pxe.install.sync import finisher
 from haoscar_pxe.nodes.order import InstallOrder, Step
 
+COMMAND_LINE: Final = Path("/proc/cmdline")
 RESTART: Final = 0
 POWER_OFF: Final = 10
 UNEXPECTED: Final = 1
@@ -40,6 +42,8 @@ def main() -> int:
     """Install this machine as the server orders, and say how init shall end it."""
     with _consoles() as streams:
         console = Console(streams)
+        if uuid := finisher.boot_uuid(COMMAND_LINE.read_text(errors="replace")):
+            return _finish(uuid, console)
         try:
             parameters = early.read_boot_parameters()
         except HaoscarError as error:
@@ -51,6 +55,15 @@ def main() -> int:
         except Exception as error:
             # The one boundary of this process, as cli/main.py is elsewhere: all ends up in words.
             return say_failure(error, console, reporter)
+
+
+def _finish(uuid: str, console: Console) -> int:
+    """Finish a sync that was cut off, and start again; a machine half changed stays as it is."""
+    try:
+        finisher.finish_after_power_cut(uuid, console)
+    except Exception as error:
+        return say_failure(error, console)
+    return RESTART
 
 
 def _follow(
@@ -66,7 +79,7 @@ def _follow(
         return RESTART
     reporter.trust(order.token)
     reporter.say(Step.ORDER, f"become {order.node}: {order.image} generation {order.generation}")
-    return _obey(order, server, reporter)
+    return _obey(order, server, reporter, parameters.mac)
 
 
 def ask_for_order(server: Server, mac: str, console: Console) -> InstallOrder | None:
@@ -85,7 +98,7 @@ def ask_for_order(server: Server, mac: str, console: Console) -> InstallOrder | 
     return None
 
 
-def _obey(order: InstallOrder, server: Server, reporter: Reporter) -> int:
+def _obey(order: InstallOrder, server: Server, reporter: Reporter, mac: str) -> int:
     if order.shell_on_failure:
         early.SHELL_ALLOWED.touch()
     early.wait_for_disks()
@@ -96,6 +109,7 @@ def _obey(order: InstallOrder, server: Server, reporter: Reporter) -> int:
         firmware=machine.firmware(),
         disks=lambda: machine.read_disks(run),
         trusted=TrustedKeys.from_folder(TRUSTED_KEYS),
+        mac=mac,
     )
     made = install(order, around)
     ends = "restarts" if order.after == "reboot" else "switches itself off"

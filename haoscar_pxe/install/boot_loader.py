@@ -100,6 +100,12 @@ def install(plan: InstallPlan, target: Path, *, own_core: bool, run: Run) -> str
     return f"{what}, {size_bytes / 1024:.0f} KiB, on {plan.disk.path}"
 
 
+def has_heads_core(target: Path, *, own_core: bool) -> bool:
+    """Whether `install` takes the head's own core image; it needs modules out of the tree."""
+    core = target / "boot" / find_grub(target).name / PLATFORM / "core.img"
+    return own_core and _is_usable(core)
+
+
 def _is_usable(core: Path) -> bool:
     files = (core, core.with_name("boot.img"))
     return all(file.is_file() and not file.is_symlink() for file in files)

@@ -18,12 +18,14 @@ import msgspec
 from haoscar_pxe.errors import InstallError
 from haoscar_pxe.image.manifest import MAX_MANIFEST_BYTES
 from haoscar_pxe.nodes.order import InstallOrder
+from haoscar_pxe.nodes.standby import SyncOrder
 
 REQUEST_TIMEOUT_S: Final = 30.0
 FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 15.0
 MAX_ORDER_BYTES: Final = 64 << 20
 """An identity is small files; a megabyte would be many."""
+MAX_BOOT_FILE_BYTES: Final = 512 << 20
 MAX_REFUSAL_BYTES: Final = 4096
 HTTP_1_0: Final = 10
 """http.client's word for it: there a content may end with its connection."""
@@ -68,6 +70,40 @@ class UnheardError(Exception):
     """One attempt that failed and is worth another; never leaves this room."""
 
 
+class Named(Protocol):
+    """A generation and who asks for it; an InstallOrder is one."""
+
+    @property
+    def image(self) -> str:
+        """The image's name."""
+        ...
+
+    @property
+    def generation(self) -> int:
+        """Its number."""
+        ...
+
+    @property
+    def token(self) -> str:
+        """What opens the server."""
+        ...
+
+    @property
+    def patience_s(self) -> int:
+        """How long to wait for a server that went away."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A generation that a standby asks for, see Named."""
+
+    image: str
+    generation: int
+    token: str
+    patience_s: int
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """The image server, as this node sees it.
@@ -95,13 +131,27 @@ class Server:
                 hint="is the server's haoscar-pxe another version than its initramfs?",
             ) from error
 
-    def manifest(self, order: InstallOrder) -> bytes:
+    def sync_order(self, token: str, patience_s: float) -> SyncOrder:
+        """What this standby is to become. Raises as `order`."""
+        get = lambda: self._get("/v1/sync", token, MAX_ORDER_BYTES)  # noqa: E731
+        body = self.patiently(get, patience_s)
+        try:
+            return msgspec.json.decode(body, type=SyncOrder)
+        except UNREADABLE as error:
+            raise InstallError(f"the server's sync order cannot be read: {error}") from error
+
+    def boot_file(self, order: Named, name: str) -> bytes:
+        """The kernel or initramfs that this machine was booted with. Raises as `order`."""
+        path = f"/boot/{quote(order.image)}/{order.generation}/{name}"
+        return self.patiently(lambda: self._get(path, "", MAX_BOOT_FILE_BYTES), order.patience_s)
+
+    def manifest(self, order: Named) -> bytes:
         """The sealed manifest's bytes, unverified. Raises as `order`."""
         path = f"/images/{quote(order.image)}/{order.generation}.manifest"
         get = lambda: self._get(path, order.token, MAX_MANIFEST_BYTES)  # noqa: E731
         return self.patiently(get, order.patience_s)
 
-    def pack_ids(self, order: InstallOrder) -> list[str]:
+    def pack_ids(self, order: Named) -> list[str]:
         """The packs that the generation needs. Raises as `order`."""
         path = f"/images/{quote(order.image)}/{order.generation}.packs"
         get = lambda: self._get(path, order.token, MAX_MANIFEST_BYTES)  # noqa: E731

@@ -28,6 +28,7 @@ from haoscar_pxe.install.plan import InstallPlan, explain, plan
 from haoscar_pxe.install.report import Reporter, RestoreProgress
 from haoscar_pxe.install.server import Server
 from haoscar_pxe.install.sizing import ImageTotals
+from haoscar_pxe.install.sync import leave
 from haoscar_pxe.nodes.order import InstallOrder, Step
 
 TRUSTED_KEYS: Final = Path("/etc/haoscar/trusted")
@@ -39,7 +40,8 @@ class Surroundings:
     """What an installation works with: the machine below it, the server beside it.
 
     firmware: how the machine was started. disks: reads its disks. target: an empty folder to
-    mount the new system at.
+    mount the new system at. mac: of the interface it was booted by. bundle: where this program
+    and all it needs lie, to be left on a standby.
     """
 
     server: Server
@@ -49,6 +51,8 @@ class Surroundings:
     disks: Callable[[], list[MachineDisk]]
     trusted: TrustedKeys
     target: Path = TARGET
+    mac: str = ""
+    bundle: Path = Path("/")
 
 
 def install(order: InstallOrder, around: Surroundings) -> InstallPlan:
@@ -56,7 +60,7 @@ def install(order: InstallOrder, around: Surroundings) -> InstallPlan:
 
     Raises HaoscarError. A refused plan (PlanRefusedError) means that no disk was touched.
     """
-    manifest = _fetch_manifest(order, around)
+    manifest, sealed = _fetch_manifest(order, around)
     with closing(_packs(order, around.server)) as store:
         chunks = ChunkReader(store, opening=_opening_keys(order, manifest))
         made = _make_plan(order, manifest, around)
@@ -66,12 +70,14 @@ def install(order: InstallOrder, around: Surroundings) -> InstallPlan:
             _restore(manifest, chunks, existing, around)
             _apply_identity(order, around)
             _install_boot_loader(made, manifest, around)
+            if order.keeps_record:
+                _leave_record(order, manifest, sealed, made, around)
             os.sync()
     return made
 
 
-def _fetch_manifest(order: InstallOrder, around: Surroundings) -> Manifest:
-    """The manifest that the order means and that a trusted key signed, no other."""
+def _fetch_manifest(order: InstallOrder, around: Surroundings) -> tuple[Manifest, bytes]:
+    """The manifest that the order means and that a trusted key signed, no other; and its file."""
     name = f"{order.image} generation {order.generation}"
     around.reporter.say(Step.MANIFEST, f"fetching {name}")
     sealed = around.server.manifest(order)
@@ -84,7 +90,7 @@ def _fetch_manifest(order: InstallOrder, around: Surroundings) -> Manifest:
     manifest = open_manifest(sealed, around.trusted, name)
     size = f"{manifest.entry_count} entries, {manifest.stored_bytes / 1e6:.0f} MB"
     around.reporter.say(Step.MANIFEST, f"{size}, signed by key {manifest.signed_by[:12]}")
-    return manifest
+    return manifest, sealed
 
 
 def _opening_keys(order: InstallOrder, manifest: Manifest) -> OpeningKeys:
@@ -114,7 +120,8 @@ def _packs(order: InstallOrder, server: Server) -> HttpStore:
 
 def _make_plan(order: InstallOrder, manifest: Manifest, around: Surroundings) -> InstallPlan:
     around.reporter.say(Step.PLAN, "looking at this machine's disks")
-    totals = ImageTotals(manifest.stored_bytes, manifest.entry_count)
+    own_bytes = leave.OWN_BYTES if order.keeps_record else 0
+    totals = ImageTotals(manifest.stored_bytes + own_bytes, manifest.entry_count)
     made = plan(manifest.layout, totals, around.disks(), order, around.firmware)
     around.reporter.say(Step.PLAN, f"{order.node} on {made.disk.path}", "\n".join(explain(made)))
     return made
@@ -152,3 +159,29 @@ def _install_boot_loader(made: InstallPlan, manifest: Manifest, around: Surround
     own_core = not manifest.layout.is_default
     what = boot_loader.install(made, around.target, own_core=own_core, run=around.run)
     around.reporter.say(Step.BOOT_LOADER, what)
+
+
+def _leave_record(
+    order: InstallOrder,
+    manifest: Manifest,
+    sealed: bytes,
+    made: InstallPlan,
+    around: Surroundings,
+) -> None:
+    around.reporter.say(Step.RECORD, "what this standby is, for the day it is brought up to date")
+    what = leave.leave_record(
+        order,
+        manifest,
+        sealed,
+        made,
+        around.server,
+        around.trusted,
+        around.target,
+        grub=boot_loader.find_grub(around.target).name,
+        mac=around.mac,
+        uses_heads_core=boot_loader.has_heads_core(
+            around.target, own_core=not manifest.layout.is_default
+        ),
+        bundle=around.bundle,
+    )
+    around.reporter.say(Step.RECORD, what)

@@ -37,6 +37,7 @@ class InstallOrder(Struct, frozen=True, kw_only=True):
     generation and no other. token: sent back as "Authorization: Bearer …" with every request.
     patience_s: how long to wait for a server that went away before giving up. opening_keys: of the
     image's secrets, one line of text each (`image.sealing`): whoever reads the order has them.
+    keeps_record: the node shall be able to bring itself to newer generations (see `standby.py`).
     """
 
     node: str
@@ -52,10 +53,11 @@ class InstallOrder(Struct, frozen=True, kw_only=True):
     shell_on_failure: bool = False
     patience_s: int = 3600
     opening_keys: tuple[str, ...] = ()
+    keeps_record: bool = False
 
 
 class Step(StrEnum):
-    """The steps of an installation, in their order."""
+    """The steps of an installation, in their order, and of a standby that goes on from there."""
 
     STARTED = "started"
     NETWORK = "network"
@@ -69,6 +71,9 @@ class Step(StrEnum):
     BOOT_LOADER = "boot loader"
     INSTALLED = "installed"
     FAILED = "failed"
+    RECORD = "record"
+    SYNC = "sync"
+    SYNCED = "synced"
 
 
 class NodeEvent(Struct, frozen=True, kw_only=True):
@@ -76,6 +81,7 @@ class NodeEvent(Struct, frozen=True, kw_only=True):
 
     mac: of the interface it booted from. percent: 0..100 of the step, None where it has no length.
     message: one line for people. detail: more lines (the plan, a traceback), "" for none.
+    generation: what the node is from now on; only a sync that is done says it.
     """
 
     mac: str
@@ -83,3 +89,4 @@ class NodeEvent(Struct, frozen=True, kw_only=True):
     percent: float | None = None
     message: str = ""
     detail: str = ""
+    generation: int | None = None

@@ -8,6 +8,7 @@ from haoscar_pxe.command import Run, run
 from haoscar_pxe.image.compare import compare
 from haoscar_pxe.image.progress import Progress
 from haoscar_pxe.image.reader import entries
+from haoscar_pxe.nodes.standby import OWN_PATHS
 from haoscar_pxe.rehearse.differences import identity_not_applied, undeclared, wrong_uuids
 from haoscar_pxe.rehearse.generation import OpenGeneration
 from haoscar_pxe.rehearse.mounted import mounted
@@ -23,7 +24,11 @@ def compare_disk(
     progress.expect(opened.manifest.stored_bytes)
     with mounted(disk, opened.manifest.layout, root, run) as found:
         differences = compare(
-            entries(opened.manifest, opened.chunks), found.root, progress, boxes=opened.chunks
+            entries(opened.manifest, opened.chunks),
+            found.root,
+            progress,
+            ignored=frozenset(own.path for own in OWN_PATHS),
+            boxes=opened.chunks,
         )
         return (
             *(str(each) for each in undeclared(differences, found.root, opened.identity)),

@@ -35,6 +35,10 @@ class Answers(Protocol):
         """The install order of the node with that MAC, or why it gets none."""
         ...
 
+    def sync_order(self, token: str) -> OrderAnswer:
+        """A SyncOrder for the installed node with this token, or why it gets none."""
+        ...
+
     def may_fetch(self, token: str) -> bool:
         """Whether "Authorization: Bearer <token>" opens manifests and packs."""
         ...

@@ -2,6 +2,7 @@
 
     GET  /boot/<…>/<file>                   kernel and initramfs
     GET  /v1/order?mac=<MAC>                the install order of that node, as JSON
+    GET  /v1/sync                           what an installed node is to become, as JSON; its token
     POST /v1/events                         a NodeEvent, as JSON; needs the order's token
     GET  /images/<image>/<generation>.manifest
     GET  /images/<image>/<generation>.packs the ids of all packs of a generation, as JSON
@@ -48,6 +49,7 @@ def make_application(answers: Answers, counters: Counters) -> web.Application:
         [
             web.get(f"/boot/{{name:{NAME}(?:/{NAME})+}}", handlers.boot_file),
             web.get("/v1/order", handlers.order),
+            web.get("/v1/sync", handlers.sync_order),
             web.post("/v1/events", handlers.event),
             web.get(f"/images/{{image:{NAME}}}/{generation}.manifest", handlers.manifest),
             web.get(f"/images/{{image:{NAME}}}/{generation}.packs", handlers.packs_of),
@@ -76,6 +78,13 @@ class HttpService:
         if not mac:
             return refused(Refusal(400, "the request names no MAC: /v1/order?mac=…"))
         answer = await asyncio.to_thread(self._answers.order, mac, request.remote or "")
+        if isinstance(answer, Refusal):
+            return refused(answer)
+        return web.Response(body=answer, content_type=JSON)
+
+    async def sync_order(self, request: web.Request) -> web.StreamResponse:
+        """The newest generation for an installed node, with its identity."""
+        answer = await asyncio.to_thread(self._answers.sync_order, _token(request))
         if isinstance(answer, Refusal):
             return refused(answer)
         return web.Response(body=answer, content_type=JSON)

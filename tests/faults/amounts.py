@@ -18,6 +18,7 @@ class Amounts:
     killed_captures: int
     killed_restores: int
     killed_prunes: int
+    killed_syncs: int
     point_step: int
     reading_points: bool
     short_writes: int
@@ -34,6 +35,7 @@ SHORT: Final = Amounts(
     killed_captures=20,
     killed_restores=10,
     killed_prunes=10,
+    killed_syncs=15,
     point_step=7,
     reading_points=False,
     short_writes=8,
@@ -49,6 +51,7 @@ LONG: Final = Amounts(
     killed_captures=1_000,
     killed_restores=500,
     killed_prunes=300,
+    killed_syncs=500,
     point_step=1,
     reading_points=True,
     short_writes=300,

@@ -13,6 +13,7 @@ from tests.faults.damage import damage
 from tests.faults.full import full
 from tests.faults.hostile import hostile
 from tests.faults.kill import kill
+from tests.faults.sync import sync
 from tests.faults.syscalls import syscalls
 from tests.faults.tally import Tally
 from tests.faults.together import together
@@ -28,6 +29,7 @@ PARTS: Final[dict[str, Part]] = {
     "together": together,
     "transfers": transfers,
     "hostile": hostile,
+    "sync": sync,
 }
 
 

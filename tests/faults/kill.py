@@ -50,9 +50,9 @@ def kill(folder: Path, dice: Random, amounts: Amounts) -> Tally:
         (folder / kind.name).mkdir()
     _kill_captures(folder / "capture", dice, amounts.killed_captures, tally)
     restoring = Restoring(folder / "restore", dice, files=200, big_bytes=2_000_000)
-    _kill_at_random(restoring, folder, dice, amounts.killed_restores, tally)
+    kill_at_random(restoring, folder, dice, amounts.killed_restores, tally)
     pruning = Pruning(folder / "prune", dice, files=300, big_bytes=2_000_000)
-    _kill_at_random(pruning, folder, dice, amounts.killed_prunes, tally)
+    kill_at_random(pruning, folder, dice, amounts.killed_prunes, tally)
     return tally
 
 
@@ -130,7 +130,7 @@ def _measure(scenario: Capturing, folder: Path) -> Durations:
     return Durations(min(span[0] for span in spans), min(span[1] for span in spans))
 
 
-def _kill_at_random(
+def kill_at_random(
     scenario: Scenario, folder: Path, dice: Random, cases: int, tally: Tally
 ) -> None:
     """Kill the work at moments spread evenly over its duration; judge after each."""

@@ -27,16 +27,21 @@ def syscalls(folder: Path, dice: Random, amounts: Amounts) -> Tally:
     """Disturb every point; amounts.point_step leaves some out of the short form."""
     tally = Tally("syscalls")
     for scenario in _scenarios(folder, dice):
-        scenario.prepare()
-        points = points_of(scenario.work, folder)
-        wanted = [each for each in points if each.is_mutating or amounts.reading_points]
-        tally.count(f"{scenario.name}: system calls to disturb", len(wanted))
-        for number, point in enumerate(wanted):
-            for fault in FAULTS:
-                if (number + FAULTS.index(fault)) % amounts.point_step == 0:
-                    _disturb(scenario, point, fault, folder / "words", tally)
+        disturb_all(scenario, folder, amounts, tally)
     _cut_writes_short(folder, dice, amounts, tally)
     return tally
+
+
+def disturb_all(scenario: Scenario, folder: Path, amounts: Amounts, tally: Tally) -> None:
+    """Every fault at every system call of one scenario."""
+    scenario.prepare()
+    points = points_of(scenario.work, folder)
+    wanted = [each for each in points if each.is_mutating or amounts.reading_points]
+    tally.count(f"{scenario.name}: system calls to disturb", len(wanted))
+    for number, point in enumerate(wanted):
+        for fault in FAULTS:
+            if (number + FAULTS.index(fault)) % amounts.point_step == 0:
+                _disturb(scenario, point, fault, folder / "words", tally)
 
 
 def _scenarios(folder: Path, dice: Random) -> Iterator[Scenario]:

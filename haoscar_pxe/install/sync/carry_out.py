@@ -47,14 +47,13 @@ class Standby:
 
 
 def stage_and_commit(
-    plan: SyncPlan, node: str, chunks: Chunks, standby: Standby, progress: Progress
+    plan: SyncPlan, chunks: Chunks, standby: Standby, progress: Progress
 ) -> Journal:
     """Make all new files beside the tree, then commit. On an error nothing has changed.
 
     Raises StorageError, and what reading chunks raises.
     """
     made = Journal(
-        node=node,
         image=plan.manifest.image,
         generation=plan.manifest.generation,
         manifest_id=plan.manifest.id,

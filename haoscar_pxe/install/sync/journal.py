@@ -80,7 +80,6 @@ class Journal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     mounted: "/" before what is mounted below it. steps: in the order in which they are done.
     """
 
-    node: str
     image: str
     generation: int
     manifest_id: str

@@ -8,11 +8,23 @@ that changes their times.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
+from blake3 import blake3
+
 from haoscar_pxe.errors import PlanRefusedError
-from haoscar_pxe.image.entry import Directory, Entry, HardLink, Symlink, parents, stored_bytes
+from haoscar_pxe.image.entry import (
+    Directory,
+    Entry,
+    Extent,
+    File,
+    HardLink,
+    Metadata,
+    Symlink,
+    parents,
+    stored_bytes,
+)
 from haoscar_pxe.image.layout import DiskLayout, FileSystem, file_systems
 from haoscar_pxe.image.manifest import Manifest
 from haoscar_pxe.install.sync.journal import (
@@ -58,6 +70,25 @@ class Had:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnFile:
+    """A file of the standby's own record; it is root's alone. path: relative to the root."""
+
+    path: bytes
+    content: bytes
+
+    @property
+    def chunk_id(self) -> bytes:
+        """Of its content, which is one chunk."""
+        return blake3(self.content).digest()
+
+    @property
+    def entry(self) -> File:
+        """As an entry that can be staged."""
+        extent = Extent(0, len(self.content), self.chunk_id)
+        return File(self.path, Metadata(0o600, 0, 0, 0), len(self.content), (extent,))
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedChange:
     """One line of the plan. is_local: what stands there was changed on this machine."""
 
@@ -85,6 +116,15 @@ class SyncPlan:
     def is_nothing(self) -> bool:
         """The tree is the generation already."""
         return not self.steps
+
+    def with_own(self, own: Sequence[OwnFile]) -> SyncPlan:
+        """The plan with files of the standby's own record, which are put in their places last."""
+        names = {b"own-%d" % number: each for number, each in enumerate(own)}
+        return replace(
+            self,
+            staged=self.staged | {name: each.entry for name, each in names.items()},
+            steps=(*self.steps, *(Put(each.path, name) for name, each in names.items())),
+        )
 
 
 def plan(
@@ -171,7 +211,9 @@ def _steps(found: Survey, staged: Mapping[bytes, Entry]) -> Iterator[Step]:
 def _other_machine(manifest: Manifest, had: Had) -> Iterator[str]:
     if manifest.image != had.image:
         yield f"it was made from the image {had.image}, not {manifest.image}"
-    if had.layout is not None and _disks(had.layout) != _disks(manifest.layout):
+    if had.layout is None:
+        yield "its own manifest cannot be read, so nobody knows whether its disks fit"
+    elif _disks(had.layout) != _disks(manifest.layout):
         yield "the primary's partitions or file systems are others now"
 
 

@@ -23,6 +23,8 @@ from haoscar_pxe.image.entry import (
     parents,
     sort_key,
 )
+from haoscar_pxe.image.manifest import Manifest
+from haoscar_pxe.image.reader import ChunkReader, entries, find
 from haoscar_pxe.nodes.order import IdentityChange
 
 NEW_FOLDER_MODE: Final = 0o755
@@ -55,14 +57,14 @@ class Declared:
 
 
 def wanted_entries(
-    entries: Iterable[Entry], declared: Declared, find: Find, made_ns: int
+    image: Iterable[Entry], declared: Declared, look_up: Find, made_ns: int
 ) -> Iterator[Entry]:
-    """The entries, in order, with the identity in the place of what it replaces.
+    """The image's entries, in order, with the identity in the place of what it replaces.
 
-    find: looks up the same generation. made_ns: the mtime of files that the identity brings.
+    look_up: finds an entry of the same generation. made_ns: the mtime of the identity's files.
     """
-    standing_in = _Overlay(declared, find, made_ns)
-    for entry in entries:
+    standing_in = _Overlay(declared, look_up, made_ns)
+    for entry in image:
         yield from standing_in.before(entry.path)
         if entry.path in declared.paths:
             yield from standing_in.instead_of(entry)
@@ -71,18 +73,12 @@ def wanted_entries(
     yield from standing_in.rest()
 
 
-def free_times(declared: Declared, find: Find) -> frozenset[bytes]:
-    """Paths whose mtime is nobody's word: the declared files, and folders made for them alone."""
-    folders = {folder for path in declared.paths for folder in parents(path)}
-    return declared.paths | {folder for folder in folders if find(folder) is None}
-
-
 class _Overlay:
     """A merge of entries with changes, both in their order."""
 
-    def __init__(self, declared: Declared, find: Find, made_ns: int) -> None:
+    def __init__(self, declared: Declared, look_up: Find, made_ns: int) -> None:
         self._waiting = list(reversed(declared.changes))
-        self._find = find
+        self._find = look_up
         self._made_ns = made_ns
         self._first_names: dict[bytes, bytes] = {}
         self._declared = declared.paths
@@ -135,3 +131,28 @@ class _Overlay:
         meta = old or Metadata(change.mode, 0, 0, 0)
         extents = (Extent(0, len(body), blake3(body).digest()),) if body else ()
         return File(change.path, replace(meta, mtime_ns=self._made_ns), len(body), extents)
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A generation under a node's identity: what its standby is, was, or shall be.
+
+    chunks: reads the generation's pages and content.
+    """
+
+    manifest: Manifest
+    chunks: ChunkReader
+    declared: Declared
+
+    def entries(self) -> Iterator[Entry]:
+        """What the tree shall hold, in order. Raises IntegrityError, StorageError."""
+        found = entries(self.manifest, self.chunks)
+        return wanted_entries(found, self.declared, self._find, self.manifest.created_ns)
+
+    def free_times(self) -> frozenset[bytes]:
+        """Paths whose mtime is nobody's word: the declared files, and folders made for them."""
+        folders = {folder for path in self.declared.paths for folder in parents(path)}
+        return self.declared.paths | {each for each in folders if self._find(each) is None}
+
+    def _find(self, path: bytes) -> Entry | None:
+        return find(self.manifest, self.chunks, path)

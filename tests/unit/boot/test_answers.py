@@ -22,6 +22,7 @@ from haoscar_pxe.nodes.declare import armed, interface, new_node
 from haoscar_pxe.nodes.node import NodeState
 from haoscar_pxe.nodes.order import InstallOrder, NodeEvent, Step
 from haoscar_pxe.nodes.registry import Registry
+from haoscar_pxe.nodes.standby import SyncOrder
 from tests.unit.boot import small_image
 
 MAC = "52:54:00:00:00:20"
@@ -33,6 +34,7 @@ CONFIGURATION = "pxelinux.cfg/01-52-54-00-00-00-20"
 @pytest.fixture
 def answers(tmp_path: Path) -> BootAnswers:
     key = SigningKey.generate()
+    key.save(tmp_path / "key")
     small_image.make(tmp_path / "images", key)
     registry = Registry(tmp_path / "registry.sqlite")
     lan = interface(MAC, f"{IP}/24")
@@ -126,7 +128,7 @@ def test_names_outside_the_fixed_set_do_not_exist(answers: BootAnswers) -> None:
     assert answers.manifest("../etc", 1) is None
 
 
-def test_the_order_opens_the_door_and_the_end_shuts_it(answers: BootAnswers) -> None:
+def test_the_order_opens_the_door_until_the_node_is_armed_anew(answers: BootAnswers) -> None:
     token = answers.registry.get("standby").order_token
     assert not answers.may_fetch(token)
     given = order(answers)
@@ -135,7 +137,38 @@ def test_the_order_opens_the_door_and_the_end_shuts_it(answers: BootAnswers) -> 
     assert answers.may_fetch(token)
     assert report(answers, token, Step.INSTALLED) is None
     assert answers.registry.get("standby").state is NodeState.INSTALLED
+    assert answers.may_fetch(token)
+    answers.registry.change("standby", armed)
     assert not answers.may_fetch(token)
+
+
+def test_an_installed_node_is_told_what_to_become_and_nobody_else_is(
+    answers: BootAnswers, tmp_path: Path
+) -> None:
+    token = order(answers).token
+    early, unknown = answers.sync_order(token), answers.sync_order("guessed")
+    assert isinstance(early, Refusal)
+    assert isinstance(unknown, Refusal)
+    assert (early.status, unknown.status) == (409, 401)
+    report(answers, token, Step.INSTALLED)
+    small_image.make(tmp_path / "images", SigningKey.load(tmp_path / "key"))
+    given = answers.sync_order(token)
+    assert isinstance(given, bytes)
+    told = msgspec.json.decode(given, type=SyncOrder)
+    assert (told.node, told.image, told.generation) == ("standby", "primary", 2)
+    assert b"etc/hostname" in {change.path for change in told.identity}
+    assert token.encode() not in given
+
+
+def test_a_sync_that_is_done_says_what_the_node_has_now(answers: BootAnswers) -> None:
+    token = order(answers).token
+    report(answers, token, Step.INSTALLED)
+    assert answers.registry.get("standby").ordered_generation == 1
+    event = NodeEvent(mac=MAC, step=Step.SYNCED, generation=7)
+    assert answers.event(token, msgspec.json.encode(event)) is None
+    assert answers.registry.get("standby").ordered_generation == 7
+    report(answers, token, Step.FAILED)
+    assert answers.registry.get("standby").state is NodeState.INSTALLED
 
 
 def test_an_installed_node_is_sent_to_its_own_disk_and_gets_no_second_order(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from haoscar_pxe.boot.identity import Site, identity
@@ -150,7 +151,31 @@ def test_netplan_keeps_the_images_renderer(tmp_path: Path) -> None:
 def test_an_image_with_disks_keeps_fstab_and_grubs_menu(tmp_path: Path) -> None:
     listed = changes(tree(tmp_path, {**BASE, **STYLES["ifupdown"]}))
     assert "etc/fstab" not in listed
-    assert "boot/grub/grub.cfg" not in listed
+    menu = listed["boot/grub/grub.cfg"].content or b""
+    assert menu.endswith(b"### END haoscar-pxe ###\nmenu\n")
+
+
+def test_the_hook_in_grubs_menu_is_there_once_however_often_it_was_captured(
+    tmp_path: Path,
+) -> None:
+    once = changes(tree(tmp_path / "a", HEAD))["boot/grub/grub.cfg"].content or b""
+    captured = {**HEAD, "boot/grub/grub.cfg": once.decode()}
+    assert changes(tree(tmp_path / "b", captured))["boot/grub/grub.cfg"].content == once
+    assert once.count(b"haoscar.finish=d0d0") == 1
+
+
+def test_a_client_gets_nothing_that_only_a_standby_needs(tmp_path: Path) -> None:
+    client = msgspec.structs.replace(NODE, role="client")
+    listed = changes(tree(tmp_path, HEAD), client)
+    assert not [path for path in listed if "haoscar-pxe" in path or "grub" in path]
+
+
+def test_the_standbys_command_does_not_hide_that_of_an_image_server(tmp_path: Path) -> None:
+    assert "usr/local/sbin/haoscar-pxe" in changes(tree(tmp_path / "a", HEAD))
+    server = {**HEAD, "usr/local/bin/haoscar-pxe": ""}
+    listed = changes(tree(tmp_path / "b", server))
+    assert "usr/local/sbin/haoscar-pxe" not in listed
+    assert "usr/local/sbin/haoscar-pxe-standby" in listed
 
 
 def test_a_tree_without_disks_is_given_fstab_and_grubs_menu(tmp_path: Path) -> None:

@@ -48,6 +48,9 @@ class FixedAnswers:
             return b'{"node": "standby"}'
         return Refusal(404, f"no node has the MAC {mac}")
 
+    def sync_order(self, token: str) -> OrderAnswer:
+        return b'{"generation": 2}' if token == TOKEN else Refusal(401, "no node has that token")
+
     def may_fetch(self, token: str) -> bool:
         return token == TOKEN
 

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from haoscar_pxe.image.compare import compare
-from haoscar_pxe.image.entry import Entry
-from haoscar_pxe.image.folders import open_root
 from haoscar_pxe.image.manifest import Manifest
-from haoscar_pxe.image.progress import Silence
-from haoscar_pxe.image.reader import ChunkReader, entries, find
+from haoscar_pxe.image.progress import Silence, unwatched
+from haoscar_pxe.image.reader import ChunkReader, entries
 from haoscar_pxe.image.repository import Repository
 from haoscar_pxe.image.restore import restore
 from haoscar_pxe.install import identity
 from haoscar_pxe.install.sync import journal as journals
 from haoscar_pxe.install.sync.barrier import sync_only
-from haoscar_pxe.install.sync.carry_out import Standby, finish, stage_and_commit
+from haoscar_pxe.install.sync.carry_out import Standby, finish
 from haoscar_pxe.install.sync.journal import Mounted
-from haoscar_pxe.install.sync.places import staging_paths
-from haoscar_pxe.install.sync.plan import Had, Room, SyncPlan, plan
-from haoscar_pxe.install.sync.stage import OwnFirst, chunks_lying_here
-from haoscar_pxe.install.sync.survey import Known, survey
-from haoscar_pxe.install.sync.wanted import Declared, free_times, wanted_entries
+from haoscar_pxe.install.sync.plan import Had, SyncPlan
+from haoscar_pxe.install.sync.planning import Before, Committed, commit, make_plan
+from haoscar_pxe.install.sync.wanted import Declared, Goal
 from haoscar_pxe.nodes.order import IdentityChange
 from tests.unit.image.tree_reading import store_tree
 
@@ -33,7 +27,6 @@ IDENTITY = (
     IdentityChange(path=b"etc/machine-id", content=None, reason="made at its first boot"),
     IdentityChange(path=b"etc/net/card", content=b"10.77.0.20\n", mode=0o600, reason="its own"),
 )
-ROOM = (Room(b"", 1 << 40, 1 << 30),)
 NOW_NS = 1 << 62
 """Later than any ctime: the tree is known to be what it was made from."""
 
@@ -77,34 +70,19 @@ class Site:
         restore(entries(manifest, chunks), chunks, self.tree, Silence())
         identity.apply(self.tree, IDENTITY)
 
+    def goal(self, manifest: Manifest) -> Goal:
+        """The generation under the standby's identity."""
+        return Goal(manifest, self.reader(), Declared.of(IDENTITY))
+
+    def before(self, had: Manifest, since_ns: int = NOW_NS) -> Before:
+        """What the standby was made from, and is known to have been since."""
+        facts = Had(had.image, had.generation, had.layout, False)
+        return Before(facts, self.goal(had) if since_ns >= 0 else None, since_ns, self.kept)
+
     def plan(self, had: Manifest, manifest: Manifest, since_ns: int = NOW_NS) -> SyncPlan:
         """What a sync of the standby would do."""
-        chunks, declared = self.reader(), Declared.of(IDENTITY)
-        known = Known(
-            had=self._entries(had, declared, chunks) if since_ns >= 0 else (),
-            since_ns=since_ns,
-            kept=self.kept | staging_paths([b""]),
-            free_times=free_times(declared, lambda path: find(manifest, chunks, path)),
-        )
-        root_fd = open_root(self.tree)
-        try:
-            wanted = self._entries(manifest, declared, chunks)
-            found = survey(root_fd, wanted, known, Silence())
-        finally:
-            os.close(root_fd)
-        return plan(manifest, _had(had), found, known.kept, ROOM)
-
-    def _entries(
-        self, manifest: Manifest, declared: Declared, chunks: ChunkReader
-    ) -> Iterator[Entry]:
-        look_up = lambda path: find(manifest, chunks, path)  # noqa: E731
-        return wanted_entries(entries(manifest, chunks), declared, look_up, manifest.created_ns)
-
-    def chunks(self, had: Manifest, made: SyncPlan, root_fd: int) -> OwnFirst:
-        """Where the content of a plan comes from."""
-        chunks, declared = self.reader(), Declared.of(IDENTITY)
-        lying = chunks_lying_here(self._entries(had, declared, chunks), made.staged.values())
-        return OwnFirst(root_fd, lying, declared.content, chunks)
+        before = self.before(had, since_ns)
+        return make_plan(self.goal(manifest), before, self.standby, unwatched)
 
     def sync(self, had: Manifest, manifest: Manifest, since_ns: int = NOW_NS) -> SyncPlan:
         """All of a sync."""
@@ -112,18 +90,16 @@ class Site:
         self.carry_out(had, made)
         return made
 
-    def carry_out(self, had: Manifest, made: SyncPlan) -> None:
+    def carry_out(self, had: Manifest, made: SyncPlan) -> Committed:
         """From the plan to the end."""
-        self.commit(had, made)
+        committed = self.commit(had, made)
         self.finish()
+        return committed
 
-    def commit(self, had: Manifest, made: SyncPlan) -> None:
-        root_fd = open_root(self.tree)
-        try:
-            chunks = self.chunks(had, made, root_fd)
-            stage_and_commit(made, "standby", chunks, self.standby, Silence())
-        finally:
-            os.close(root_fd)
+    def commit(self, had: Manifest, made: SyncPlan) -> Committed:
+        """Only up to the commit."""
+        goal, before = self.goal(made.manifest), self.before(had)
+        return commit(made, goal, before, (), self.standby, unwatched)
 
     def finish(self) -> None:
         """What the next start does: finish whatever was committed."""
@@ -133,8 +109,7 @@ class Site:
 
     def differences(self, manifest: Manifest) -> list[str]:
         """All that is not as the generation and the identity say."""
-        chunks = self.reader()
-        wanted = list(self._entries(manifest, Declared.of(IDENTITY), chunks))
+        wanted = list(self.goal(manifest).entries())
         paths = {change.path for change in IDENTITY}
         return [
             str(each)
@@ -142,7 +117,3 @@ class Site:
             if not (each.aspect == "mtime" and each.path in paths)
             and not (each.path == b"etc/net" and each.aspect == "mtime")
         ]
-
-
-def _had(manifest: Manifest) -> Had:
-    return Had(manifest.image, manifest.generation, manifest.layout, False)

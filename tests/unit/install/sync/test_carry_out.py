@@ -143,15 +143,10 @@ def test_only_content_that_the_standby_lacks_is_fetched(site: Site) -> None:
     os.rename(site.head / "usr/file-1", site.head / "usr/renamed")
     second = site.capture()
     made = site.plan(first, second)
-    root_fd = os.open(site.tree, os.O_RDONLY)
-    chunks = site.chunks(first, made, root_fd)
-    for entry in made.staged.values():
-        for extent in getattr(entry, "extents", ()):
-            chunks.chunk(extent.chunk_id)
-    os.close(root_fd)
+    committed = site.carry_out(first, made)
     assert made.new_bytes > 3 << 20
-    assert chunks.fetched_bytes <= 256 << 10
-    assert chunks.own_bytes + chunks.fetched_bytes == made.new_bytes
+    assert committed.fetched_bytes <= 256 << 10
+    assert committed.own_bytes + committed.fetched_bytes == made.new_bytes
 
 
 @needs_root

@@ -1,0 +1,75 @@
+"""Words and lines for people, with the standard library and click alone.
+
+A standby's own command prints with these: it runs from the agent bundle, which has nothing more.
+"""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+LINE_EVERY_S = 5.0
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+def size(size_bytes: int) -> str:
+    """A size for people.
+
+    >>> size(1536), size(3)
+    ('1.5 KiB', '3 B')
+    """
+    amount = float(size_bytes)
+    for unit in _UNITS:
+        if amount < 1024 or unit == _UNITS[-1]:
+            break
+        amount /= 1024
+    return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+
+
+def path_text(path: bytes) -> str:
+    r"""A path as text: absolute, with what is no printable UTF-8 escaped.
+
+    >>> path_text(b"srv/\xff\n")
+    '/srv/\\xff\\n'
+    """
+    text = path.decode("utf-8", "backslashreplace")
+    return "/" + "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+class Lines:
+    """Progress as lines on standard error; its clock starts with the first thing it is told."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._total: int | None = None
+        self._bytes = self._entries = 0
+        self._said_s = self._began_s = 0.0
+
+    def expect(self, total_bytes: int) -> None:
+        """See image.progress.Progress."""
+        self._begin()
+        self._total = total_bytes
+
+    def advance(self, size_bytes: int, entries: int = 1) -> None:
+        """See image.progress.Progress."""
+        self._begin()
+        self._bytes += size_bytes
+        self._entries += entries
+        now = time.monotonic()
+        if now - self._said_s >= LINE_EVERY_S:
+            self._said_s = now
+            self._say(now - self._began_s)
+
+    def _begin(self) -> None:
+        if not self._began_s:
+            self._began_s = self._said_s = time.monotonic()
+
+    def _say(self, elapsed_s: float) -> None:
+        share = f" ({100 * self._bytes / self._total:.0f} %)" if self._total else ""
+        rate = size(int(self._bytes / elapsed_s))
+        click.echo(
+            f"{self._label}: {self._entries} entries, {size(self._bytes)}{share}, {rate}/s",
+            err=True,
+        )
