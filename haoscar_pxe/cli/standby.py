@@ -160,12 +160,16 @@ def _carry_out(standby: RunningStandby, prepared: Prepared) -> Done:
     generation = prepared.order.generation
     standby.tell(Step.SYNC, f"to generation {generation}: {len(prepared.plan.changes)} changes")
     try:
-        done = standby.carry_out(prepared)
+        done = standby.carry_out(prepared, _say_committed)
     except HaoscarError as error:
         standby.tell(Step.FAILED, f"sync to generation {generation}: {error}")
         raise
     standby.tell(Step.SYNCED, f"is generation {generation}", generation)
     return done
+
+
+def _say_committed() -> None:
+    click.echo("committed: from here on it is finished, now or by the next start", err=True)
 
 
 def _say_done(done: Done) -> None:

@@ -21,7 +21,7 @@ from haoscar_pxe.install.sync.barrier import Settle
 from haoscar_pxe.install.sync.journal import Journal, Mounted
 from haoscar_pxe.install.sync.places import Places, remove_staging
 from haoscar_pxe.install.sync.plan import SyncPlan, mount_points
-from haoscar_pxe.install.sync.stage import Chunks, stage
+from haoscar_pxe.install.sync.stage import Content, stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Standby:
 
 
 def stage_and_commit(
-    plan: SyncPlan, chunks: Chunks, standby: Standby, progress: Progress
+    plan: SyncPlan, content: Content, standby: Standby, progress: Progress
 ) -> Journal:
     """Make all new files beside the tree, then commit. On an error nothing has changed.
 
@@ -64,7 +64,7 @@ def stage_and_commit(
     with _told(standby), _undone_on_failure(standby):
         remove_staging(standby.root, standby.mount_points)
         with Places(standby.root, standby.mount_points) as places:
-            stage(plan.staged, chunks, places, progress)
+            stage(plan.staged, content, places, progress)
         journals.commit(standby.boot_folder, made)
     with _told(standby):
         standby.settle([*standby.folders(), standby.boot_folder])

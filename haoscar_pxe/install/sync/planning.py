@@ -49,6 +49,7 @@ def make_plan(goal: Goal, before: Before, standby: Standby, watched: Watched) ->
         since_ns=before.since_ns if before.goal else -1,
         kept=before.kept | staging_paths(standby.mount_points),
         free_times=goal.free_times(),
+        boxes=goal.chunks,
     )
     try:
         root_fd = open_root(standby.root)
@@ -89,12 +90,12 @@ def commit(
     declared = goal.declared.content | {each.chunk_id: each.content for each in own}
     root_fd = open_root(standby.root)
     try:
-        chunks = OwnFirst(root_fd, lying, declared, goal.chunks)
+        content = OwnFirst(root_fd, lying, declared, goal.chunks)
         with watched("making the new files") as progress:
-            journal = stage_and_commit(made.with_own(own), chunks, standby, progress)
+            journal = stage_and_commit(made.with_own(own), content, standby, progress)
     finally:
         os.close(root_fd)
-    return Committed(journal, chunks.own_bytes, chunks.fetched_bytes)
+    return Committed(journal, content.own_bytes, content.fetched_bytes)
 
 
 def _rooms(standby: Standby) -> list[Room]:

@@ -29,6 +29,7 @@ from haoscar_pxe.install.server import Server, ServerRefusedError, UnheardError,
 from haoscar_pxe.install.sync import journal as journals
 from haoscar_pxe.install.sync.barrier import settle
 from haoscar_pxe.install.sync.carry_out import Standby, finish
+from haoscar_pxe.install.sync.finisher_ready import make_ready, why_not_ready
 from haoscar_pxe.install.sync.plan import Had, SyncPlan
 from haoscar_pxe.install.sync.planning import Before, Committed, commit, make_plan
 from haoscar_pxe.install.sync.record import (
@@ -128,14 +129,14 @@ class RunningStandby:
                 goal=had,
                 since_ns=-1 if reads_all else record.since_ns,
                 kept=_kept(order),
-                hold=hold(root),
+                hold=hold(root) or why_not_ready(self.standby, order.identity),
             )
             began_ns = time.time_ns() - CLOCK_GRAIN_NS
             plan = make_plan(goal, before, self.standby, self._watched)
             yield Prepared(order, sealed, goal, before, plan, began_ns)
 
-    def carry_out(self, prepared: Prepared) -> Done:
-        """Stage, commit and finish. Raises StorageError, IntegrityError."""
+    def carry_out(self, prepared: Prepared, on_commit: Callable[[], None]) -> Done:
+        """Stage, commit, say so, and finish. Raises StorageError, IntegrityError."""
         manifest = prepared.goal.manifest
         record = msgspec.structs.replace(
             self.record,
@@ -146,9 +147,11 @@ class RunningStandby:
             identity=prepared.order.identity,
         )
         own = record_files(record, prepared.sealed)
+        make_ready(self.standby, prepared.order.identity)
         committed = commit(
             prepared.plan, prepared.goal, prepared.before, own, self.standby, self._watched
         )
+        on_commit()
         vanished = self.finish(committed.journal)
         changed = [each.path for each in prepared.plan.changes]
         release = platform.release()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol, assert_never
 
@@ -17,28 +17,31 @@ from blake3 import blake3
 from haoscar_pxe.errors import IntegrityError
 from haoscar_pxe.image.attributes import put_on_descriptor, put_on_name, sync_file_system
 from haoscar_pxe.image.entry import (
+    AnyFile,
     Device,
     Directory,
     Entry,
     Fifo,
     File,
     HardLink,
+    SealedFile,
     Socket,
     Symlink,
 )
 from haoscar_pxe.image.folders import open_below
 from haoscar_pxe.image.progress import Progress
+from haoscar_pxe.image.reader import ChunkReader, extents
 from haoscar_pxe.install.sync.places import Places
 
 NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 OLD_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-class Chunks(Protocol):
-    """Where content comes from."""
+class Content(Protocol):
+    """Where the content of new files comes from."""
 
-    def chunk(self, chunk_id: bytes) -> bytes:
-        """The chunk's bytes, verified. Raises IntegrityError, StorageError."""
+    def of(self, entry: AnyFile) -> Iterator[tuple[int, bytes]]:
+        """(offset, bytes) in ascending order, verified. Raises IntegrityError, StorageError."""
         ...
 
 
@@ -76,7 +79,7 @@ class OwnFirst:
         root_fd: int,
         lying: Mapping[bytes, Lying],
         declared: Mapping[bytes, bytes],
-        elsewhere: Chunks,
+        elsewhere: ChunkReader,
     ) -> None:
         self._root_fd = root_fd
         self._lying = lying
@@ -85,8 +88,20 @@ class OwnFirst:
         self.own_bytes = 0
         self.fetched_bytes = 0
 
-    def chunk(self, chunk_id: bytes) -> bytes:
-        """See Chunks. A file of ours that is not what it was is no error."""
+    def of(self, entry: AnyFile) -> Iterator[tuple[int, bytes]]:
+        """See Content. A file of ours that is not what it was is no error."""
+        if isinstance(entry, SealedFile):  # no hash of its content is anywhere
+            for offset, data in extents(entry, self._elsewhere):
+                self.fetched_bytes += len(data)
+                yield offset, data
+            return
+        for extent in entry.extents:
+            data = self._chunk(extent.chunk_id)
+            if len(data) != extent.size_bytes:
+                raise IntegrityError(f"a chunk of {entry.path!r} has {len(data)} bytes")
+            yield extent.offset_bytes, data
+
+    def _chunk(self, chunk_id: bytes) -> bytes:
         if (body := self._declared.get(chunk_id)) is not None:
             return body
         if (lying := self._lying.get(chunk_id)) and (own := self._own(chunk_id, lying)):
@@ -115,23 +130,23 @@ class OwnFirst:
 
 
 def stage(
-    staged: Mapping[bytes, Entry], chunks: Chunks, places: Places, progress: Progress
+    staged: Mapping[bytes, Entry], content: Content, places: Places, progress: Progress
 ) -> None:
     """Make every staged entry under its name; on return all of them are durable.
 
     Raises OSError, and what reading chunks raises.
     """
     for name, entry in staged.items():
-        _make(places.staging_fd(entry.path), name, entry, chunks, progress)
+        _make(places.staging_fd(entry.path), name, entry, content, progress)
         progress.advance(0)
     for fd in places.staging_fds():
         sync_file_system(fd)
 
 
-def _make(folder_fd: int, name: bytes, entry: Entry, chunks: Chunks, progress: Progress) -> None:
+def _make(folder_fd: int, name: bytes, entry: Entry, content: Content, progress: Progress) -> None:
     match entry:
-        case File():
-            _make_file(folder_fd, name, entry, chunks, progress)
+        case File() | SealedFile():
+            _make_file(folder_fd, name, entry, content, progress)
             return
         case Symlink():
             os.symlink(entry.target, name, dir_fd=folder_fd)
@@ -151,15 +166,12 @@ def _make(folder_fd: int, name: bytes, entry: Entry, chunks: Chunks, progress: P
 
 
 def _make_file(
-    folder_fd: int, name: bytes, entry: File, chunks: Chunks, progress: Progress
+    folder_fd: int, name: bytes, entry: AnyFile, content: Content, progress: Progress
 ) -> None:
     fd = os.open(name, NEW_FILE, 0o600, dir_fd=folder_fd)
     try:
-        for extent in entry.extents:
-            data = chunks.chunk(extent.chunk_id)
-            if len(data) != extent.size_bytes:
-                raise IntegrityError(f"a chunk of {entry.path!r} has {len(data)} bytes")
-            _write(fd, data, extent.offset_bytes)
+        for offset, data in content.of(entry):
+            _write(fd, data, offset)
             progress.advance(len(data), 0)
         os.ftruncate(fd, entry.size_bytes)
         put_on_descriptor(fd, entry.meta)

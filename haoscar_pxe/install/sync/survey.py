@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from haoscar_pxe.image.attributes import names_of_xattrs
-from haoscar_pxe.image.content import filled_hole, wrong_content
+from haoscar_pxe.image.content import filled_hole, wrong_content, wrong_secret
 from haoscar_pxe.image.entry import (
+    AnyFile,
     Device,
     Directory,
     Entry,
@@ -24,6 +25,7 @@ from haoscar_pxe.image.entry import (
     File,
     HardLink,
     Metadata,
+    SealedFile,
     Socket,
     Symlink,
     parents,
@@ -31,6 +33,8 @@ from haoscar_pxe.image.entry import (
     stored_bytes,
 )
 from haoscar_pxe.image.progress import Progress
+from haoscar_pxe.image.reader import ChunkReader, extents
+from haoscar_pxe.image.sealing import sealed_error
 from haoscar_pxe.image.walk import Standing, Walk
 
 Deed: TypeAlias = Literal["put", "link", "folder", "attributes", "remove"]
@@ -41,6 +45,7 @@ LOST_AND_FOUND: Final = b"lost+found"
 _TYPES: Final = {
     Directory: stat.S_IFDIR,
     File: stat.S_IFREG,
+    SealedFile: stat.S_IFREG,
     Symlink: stat.S_IFLNK,
     Fifo: stat.S_IFIFO,
     Socket: stat.S_IFSOCK,
@@ -71,13 +76,14 @@ class Known:
     had: entries of the generation that it was made from, in order, under its identity; empty if
     they are not to be had. since_ns: the tree was these entries at this moment (CLOCK_REALTIME).
     kept: paths that are left alone on both sides, with all below them. free_times: paths whose
-    mtime may be any.
+    mtime may be any. boxes: opens sealed files, to compare what cannot be taken for unchanged.
     """
 
     had: Iterable[Entry] = ()
     since_ns: int = -1
     kept: frozenset[bytes] = frozenset()
     free_times: frozenset[bytes] = frozenset()
+    boxes: ChunkReader | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +96,8 @@ class Survey:
 
 
 def survey(root_fd: int, wanted: Iterable[Entry], known: Known, progress: Progress) -> Survey:
-    """Compare the tree with the wanted entries (in order). Raises OSError, IntegrityError."""
+    """Compare the tree with the wanted entries (in order). Raises OSError, IntegrityError,
+    SealedError where a secret must be compared and no key opens it."""
     walk = Walk(root_fd)
     try:
         merging = _Merge(walk, known, progress)
@@ -221,13 +228,13 @@ class _Merge:
 
     def _is_same_content(self, entry: Entry, had: Entry | None, here: Standing) -> bool:
         match entry:
-            case File():
+            case File() | SealedFile():
                 if here.status.st_size != entry.size_bytes:
                     return False
-                is_had = isinstance(had, File) and had.extents == entry.extents
+                is_had = isinstance(had, AnyFile) and had.extents == entry.extents
                 if is_had and had is not None and self._is_untouched(had, here):
                     return True
-                return _holds(entry, here)
+                return _holds(entry, here, self.known.boxes)
             case Symlink():
                 return os.readlink(here.name, dir_fd=here.folder_fd) == entry.target
             case Device():
@@ -259,7 +266,7 @@ def _is_as_noted(entry: Entry, here: Standing, free_time: bool = False) -> bool:
         and (free_time or status.st_mtime_ns == meta.mtime_ns)
         and (status.st_uid, status.st_gid) == (meta.uid, meta.gid)
         and (isinstance(entry, Symlink) or stat.S_IMODE(status.st_mode) == meta.mode)
-        and (not isinstance(entry, File) or status.st_size == entry.size_bytes)
+        and (not isinstance(entry, AnyFile) or status.st_size == entry.size_bytes)
     )
 
 
@@ -279,13 +286,19 @@ def _xattrs(here: Standing) -> tuple[tuple[bytes, bytes], ...]:
     return tuple((name, os.getxattr(here.proc_path, name, follow_symlinks=False)) for name in names)
 
 
-def _holds(entry: File, here: Standing) -> bool:
+def _holds(entry: AnyFile, here: Standing, boxes: ChunkReader | None) -> bool:
     """Whether the file has the entry's bytes and holes, by reading all of it."""
     try:
         fd = os.open(here.name, OPEN_FLAGS, dir_fd=here.folder_fd)
     except FileNotFoundError:  # gone while the walk goes on
         return False
     try:
-        return not wrong_content(fd, entry) and not filled_hole(fd, entry)
+        if isinstance(entry, File):
+            wrong = wrong_content(fd, entry)
+        elif boxes is None:
+            raise sealed_error(entry.path, entry.key_id)
+        else:
+            wrong = wrong_secret(fd, entry, extents(entry, boxes))
+        return not wrong and not filled_hole(fd, entry)
     finally:
         os.close(fd)

@@ -14,6 +14,7 @@ from blake3 import blake3
 from msgspec.structs import replace
 
 from haoscar_pxe.image.entry import (
+    AnyFile,
     Directory,
     Entry,
     Extent,
@@ -124,7 +125,7 @@ class _Overlay:
     def _metadata(self, entry: Entry) -> Metadata | None:
         """Of the file that is replaced; None where it is none."""
         found = self._find(entry.target) if isinstance(entry, HardLink) else entry
-        return found.meta if isinstance(found, File) else None
+        return found.meta if isinstance(found, AnyFile) else None
 
     def _file(self, change: IdentityChange, old: Metadata | None) -> File:
         body = change.content or b""
