@@ -143,3 +143,9 @@ class DoctorError(HaoscarError):
     """`doctor` found something that would stop a capture, a boot or an install."""
 
     exit_status = 71
+
+
+class StaleError(HaoscarError):
+    """`status` found a standby that is not ready, or further behind than it may be."""
+
+    exit_status = 72

@@ -32,6 +32,7 @@ class _Program(LateGroup):
         "node",
         "boot",
         "serve",
+        "status",
         "rehearse",
         "demo",
         "doctor",
