@@ -16,6 +16,7 @@ from typing import Final
 from haoscar_pxe.image.compare import Difference
 from haoscar_pxe.image.entry import parents
 from haoscar_pxe.nodes.order import IdentityChange
+from haoscar_pxe.nodes.standby import OWN_PATHS
 from haoscar_pxe.rehearse.mounted import MountedDisk
 
 WRITTEN_ANEW: Final = frozenset({"content", "mtime", "holes"})
@@ -55,7 +56,13 @@ def _is_folder_for(
     folder = _at(root, difference.path)
     if difference.aspect != "extra" or not folder.is_dir() or folder.is_symlink():
         return False
-    return all(path in changes for path in _files_below(folder, difference.path))
+    below = _files_below(folder, difference.path)
+    return all(path in changes or _is_own(path) for path in below)
+
+
+def _is_own(path: bytes) -> bool:
+    """Whether it lies in a folder that is the standby's own."""
+    return any(path.startswith(own.path + b"/") for own in OWN_PATHS)
 
 
 def _files_below(folder: Path, path: bytes) -> Iterator[bytes]:

@@ -64,6 +64,12 @@ def test_a_new_file_may_need_a_folder(tmp_path: Path) -> None:
     assert undeclared([differs(b"boot", "extra")], tmp_path, [GRUB]) == []
 
 
+def test_what_is_the_standbys_own_may_lie_there(tmp_path: Path) -> None:
+    lay(tmp_path, "boot/grub/grub.cfg")
+    lay(tmp_path, "boot/grub/haoscar-pxe/vmlinuz")
+    assert undeclared([differs(b"boot/grub", "extra")], tmp_path, [GRUB]) == []
+
+
 @pytest.mark.parametrize("stowaway", ["boot/grub/grubenv", "boot/grub/fonts/unicode.pf2"])
 def test_nothing_undeclared_hides_in_that_folder(tmp_path: Path, stowaway: str) -> None:
     extra = differs(b"boot/grub", "extra")
