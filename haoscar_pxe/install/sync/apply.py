@@ -7,10 +7,10 @@ or in the finisher, the outcome is the same. Nothing is walked through a symlink
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Final, assert_never
 
 from haoscar_pxe.image.attributes import names_of_xattrs, put_on_descriptor, put_on_name
@@ -19,6 +19,7 @@ from haoscar_pxe.image.folders import FOLDER_FLAGS, open_below
 from haoscar_pxe.image.progress import Progress
 from haoscar_pxe.install.sync.journal import Link, MakeFolder, Put, Remove, SetAttributes, Step
 from haoscar_pxe.install.sync.places import Places
+from haoscar_pxe.install.sync.removal import despite_flags, remove
 
 KERNELS_OWN: Final = "security.selinux"
 """The kernel gives every file this label; it is only set, never taken away."""
@@ -50,7 +51,8 @@ class _Applying:
         try:
             folder_fd = self._open(parent, make=isinstance(step, Put | Link | MakeFolder))
             try:
-                self._do(step, folder_fd, name)
+                act = partial(self._do, step, folder_fd, name)
+                despite_flags(act, folder_fd, name or b".")
             finally:
                 os.close(folder_fd)
         except (FileNotFoundError, NotADirectoryError):
@@ -135,10 +137,7 @@ class _Applying:
         while _lstat(staging_fd, old := b"old-%d" % self._gave_way) is not None:
             self._gave_way += 1  # of an earlier run
         os.rename(name, old, src_dir_fd=folder_fd, dst_dir_fd=staging_fd)
-        if stat.S_ISDIR(os.lstat(old, dir_fd=staging_fd).st_mode):
-            shutil.rmtree(old, dir_fd=staging_fd)
-        else:
-            os.unlink(old, dir_fd=staging_fd)
+        remove(staging_fd, old)
 
 
 def _set_attributes(step: SetAttributes, folder_fd: int, name: bytes) -> None:

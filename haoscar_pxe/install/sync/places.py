@@ -10,7 +10,6 @@ rename(2) works within one file system only, hence one folder on each.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Final
 from haoscar_pxe.image.attributes import clear_inherited
 from haoscar_pxe.image.folders import FOLDER_FLAGS, open_below, open_root
 from haoscar_pxe.install.sync.plan import place_of
+from haoscar_pxe.install.sync.removal import remove
 
 STAGING: Final = b".haoscar-pxe-sync"
 
@@ -35,8 +35,18 @@ def remove_staging(root: Path, mount_points: Sequence[bytes]) -> None:
         staging = folder / os.fsdecode(STAGING)
         if staging.is_dir() and not staging.is_symlink():
             before = folder.stat()
-            shutil.rmtree(staging)
+            _empty(staging)
+            staging.rmdir()
             os.utime(folder, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def _empty(staging: Path) -> None:
+    fd = open_root(staging)
+    try:
+        while names := os.listdir(fd):
+            remove(fd, os.fsencode(names[0]))
+    finally:
+        os.close(fd)
 
 
 class Places:

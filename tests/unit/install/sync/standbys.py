@@ -11,6 +11,7 @@ from haoscar_pxe.image.progress import Silence, unwatched
 from haoscar_pxe.image.reader import ChunkReader, entries
 from haoscar_pxe.image.repository import Repository
 from haoscar_pxe.image.restore import restore
+from haoscar_pxe.image.signing import TrustedKeys
 from haoscar_pxe.install import identity
 from haoscar_pxe.install.sync import journal as journals
 from haoscar_pxe.install.sync.barrier import sync_only
@@ -20,7 +21,7 @@ from haoscar_pxe.install.sync.plan import Had, SyncPlan
 from haoscar_pxe.install.sync.planning import Before, Committed, commit, make_plan
 from haoscar_pxe.install.sync.wanted import Declared, Goal
 from haoscar_pxe.nodes.order import IdentityChange
-from tests.unit.image.tree_reading import store_tree
+from tests.unit.image.tree_reading import KEY, store_tree
 
 IDENTITY = (
     IdentityChange(path=b"etc/hostname", content=b"standby\n", reason="its name"),
@@ -56,6 +57,10 @@ class Site:
     def repository(self) -> Repository:
         path = self.folder / "repository"
         return Repository.open(path) if path.exists() else Repository.create(path)
+
+    @property
+    def trusted(self) -> TrustedKeys:
+        return TrustedKeys.of(KEY.public)
 
     def capture(self) -> Manifest:
         """The head as its image's next generation."""
