@@ -197,8 +197,13 @@ class BootAnswers:
             return Refusal(401, "no node has this token; it was armed anew, or is unknown")
         if node.state is not NodeState.INSTALLED:
             return Refusal(409, f"{node.name} is {node.state}, not installed")
-        files = self.generations.open(node.image, self.generation_of(node))
-        order = make_sync_order(node, files.manifest, files, self.site, self.install)
+        try:
+            files = self.generations.open(node.image, self.generation_of(node))
+            ring = self.generations.keys.ring(node.image)
+            order = make_sync_order(node, files.manifest, files, self.site, self.install, ring)
+        except HaoscarError as error:
+            log.error("no sync for %s: %s (%s)", node.name, error, error.hint)
+            return Refusal(409, f"{error} ({error.hint})" if error.hint else str(error))
         return msgspec.json.encode(order)
 
     def manifest(self, image: str, generation: int) -> Path | None:

@@ -31,13 +31,6 @@ def make_order(
     opening: the image's opening keys; the order has those that this generation was sealed for.
     Raises SealedError if one of them is not here: a standby without its secrets is none.
     """
-    missing = opening.missing(manifest.sealing_keys)
-    if missing:
-        raise SealedError(
-            f"{manifest.sealed_files} files of {manifest.image} generation {manifest.generation} "
-            f"are sealed, and the opening key {missing[0].hex()[:12]} is not on this server",
-            hint=f"bring it back to keys/sealing/{manifest.image} (docs/secrets.md)",
-        )
     return InstallOrder(
         node=node.name,
         image=manifest.image,
@@ -51,15 +44,20 @@ def make_order(
         after=install.after,
         shell_on_failure=install.shell_on_failure,
         patience_s=install.patience_s,
-        opening_keys=tuple(key.encode() for key in opening.only(manifest.sealing_keys)),
+        opening_keys=_opening_keys(manifest, opening),
         keeps_record=can_be_synced(node, manifest.layout),
     )
 
 
 def make_sync_order(
-    node: Node, manifest: Manifest, files: ImageFiles, site: Site, install: InstallConfig
+    node: Node,
+    manifest: Manifest,
+    files: ImageFiles,
+    site: Site,
+    install: InstallConfig,
+    opening: OpeningKeys,
 ) -> SyncOrder:
-    """What an installed standby is to become; the same inputs give the same order."""
+    """What an installed standby is to become; as `make_order`."""
     return SyncOrder(
         node=node.name,
         image=manifest.image,
@@ -68,7 +66,20 @@ def make_sync_order(
         identity=identity(node, files, manifest.layout, site),
         keep=site.keep,
         patience_s=install.patience_s,
+        opening_keys=_opening_keys(manifest, opening),
     )
+
+
+def _opening_keys(manifest: Manifest, opening: OpeningKeys) -> tuple[str, ...]:
+    """As lines of text. Raises SealedError if one that the generation needs is not here."""
+    missing = opening.missing(manifest.sealing_keys)
+    if missing:
+        raise SealedError(
+            f"{manifest.sealed_files} files of {manifest.image} generation {manifest.generation} "
+            f"are sealed, and the opening key {missing[0].hex()[:12]} is not on this server",
+            hint=f"bring it back to keys/sealing/{manifest.image} (docs/secrets.md)",
+        )
+    return tuple(key.encode() for key in opening.only(manifest.sealing_keys))
 
 
 def kernel_arguments(node: Node, server_url: str, *, shell_on_failure: bool) -> str:

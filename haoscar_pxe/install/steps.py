@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Final
 
 from haoscar_pxe.command import Run
-from haoscar_pxe.errors import IntegrityError, SealedError
+from haoscar_pxe.errors import IntegrityError
 from haoscar_pxe.image.http_store import HttpStore
 from haoscar_pxe.image.layout import Firmware
 from haoscar_pxe.image.manifest import Manifest, manifest_id, open_manifest
 from haoscar_pxe.image.reader import ChunkReader, entries
 from haoscar_pxe.image.restore import restore
-from haoscar_pxe.image.sealing import OpeningKey, OpeningKeys
 from haoscar_pxe.image.signing import TrustedKeys
 from haoscar_pxe.install import boot_loader, file_systems, identity, partition_table
 from haoscar_pxe.install.machine import MachineDisk
+from haoscar_pxe.install.opening import opening_keys
 from haoscar_pxe.install.plan import InstallPlan, explain, plan
 from haoscar_pxe.install.report import Reporter, RestoreProgress
 from haoscar_pxe.install.server import Server
@@ -62,7 +62,7 @@ def install(order: InstallOrder, around: Surroundings) -> InstallPlan:
     """
     manifest, sealed = _fetch_manifest(order, around)
     with closing(_packs(order, around.server)) as store:
-        chunks = ChunkReader(store, opening=_opening_keys(order, manifest))
+        chunks = ChunkReader(store, opening=opening_keys(order.opening_keys, manifest))
         made = _make_plan(order, manifest, around)
         _prepare_disk(made, around)
         around.target.mkdir(exist_ok=True)
@@ -91,21 +91,6 @@ def _fetch_manifest(order: InstallOrder, around: Surroundings) -> tuple[Manifest
     size = f"{manifest.entry_count} entries, {manifest.stored_bytes / 1e6:.0f} MB"
     around.reporter.say(Step.MANIFEST, f"{size}, signed by key {manifest.signed_by[:12]}")
     return manifest, sealed
-
-
-def _opening_keys(order: InstallOrder, manifest: Manifest) -> OpeningKeys:
-    """What opens the image's secrets; looked at before any disk is. Raises SealedError."""
-    keys = OpeningKeys.of(
-        *(OpeningKey.decode(order.image, line, "the order") for line in order.opening_keys)
-    )
-    missing = keys.missing(manifest.sealing_keys)
-    if missing:
-        raise SealedError(
-            f"the order does not bring the opening key {missing[0].hex()[:12]}, by which "
-            f"{manifest.sealed_files} files of {order.image} are sealed",
-            hint="look at 'haoscar-pxe key seal list' on the image server",
-        )
-    return keys
 
 
 def _packs(order: InstallOrder, server: Server) -> HttpStore:

@@ -44,6 +44,7 @@ class SyncOrder(Struct, frozen=True, kw_only=True):
 
     manifest_id: as in an InstallOrder. identity: for this generation. keep: absolute paths that
     the site leaves to the standby. patience_s: how long to wait for a server that went away.
+    opening_keys: as in an InstallOrder; the standby does not keep them.
     """
 
     node: str
@@ -53,3 +54,4 @@ class SyncOrder(Struct, frozen=True, kw_only=True):
     identity: tuple[IdentityChange, ...]
     keep: tuple[str, ...] = ()
     patience_s: int = 3600
+    opening_keys: tuple[str, ...] = ()

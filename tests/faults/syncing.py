@@ -28,6 +28,7 @@ from haoscar_pxe.install.sync.planning import Before, commit, make_plan
 from haoscar_pxe.install.sync.wanted import Declared, Goal
 from tests.faults.child import Ending
 from tests.faults.ground import IMAGE, TRUSTED, capture_tree, change_tree, make_tree
+from tests.unit.capture.sealing import RING
 
 NOBODY = Declared.of(())
 
@@ -62,7 +63,7 @@ class Syncing:
         shutil.rmtree(self._tree, ignore_errors=True)
         shutil.rmtree(self._boot, ignore_errors=True)
         self._boot.mkdir()
-        chunks = ChunkReader(self.repository.store)
+        chunks = self._chunks()
         restore(entries(self._manifest(1), chunks), chunks, self._tree, Silence())
         if self._starts_committed:
             self._commit()
@@ -107,7 +108,8 @@ class Syncing:
     def _differences(self, generation: int) -> list[str]:
         """Staging folders are allowed: the next sync or its finish takes them away."""
         manifest = self._manifest(generation)
-        found = compare(entries(manifest, self._chunks()), self._tree, Silence())
+        chunks = self._chunks()
+        found = compare(entries(manifest, chunks), self._tree, Silence(), boxes=chunks)
         staging = frozenset({b".haoscar-pxe-sync"})
         return [
             str(each)
@@ -119,7 +121,7 @@ class Syncing:
         return self.repository.manifest(IMAGE, generation, TRUSTED)
 
     def _chunks(self) -> ChunkReader:
-        return ChunkReader(self.repository.store)
+        return ChunkReader(self.repository.store, opening=RING)
 
 
 def _change_kinds(tree: Path) -> None:

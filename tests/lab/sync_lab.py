@@ -17,6 +17,7 @@ import msgspec
 from haoscar_pxe.boot.generations import GenerationFiles
 from haoscar_pxe.boot.identity import Site, identity
 from haoscar_pxe.capture.capture import CaptureOptions, capture
+from haoscar_pxe.capture.files.secrets import Sealing, SecretRules
 from haoscar_pxe.command import run
 from haoscar_pxe.config import Config, Paths, ServeConfig
 from haoscar_pxe.image.compare import compare
@@ -24,6 +25,7 @@ from haoscar_pxe.image.manifest import Manifest
 from haoscar_pxe.image.progress import Silence
 from haoscar_pxe.image.reader import ChunkReader
 from haoscar_pxe.image.repository import Repository
+from haoscar_pxe.image.sealing_keys import KeyFolder
 from haoscar_pxe.image.signing import SigningKey, TrustedKeys
 from haoscar_pxe.install.sync.wanted import Declared, Goal
 from haoscar_pxe.nodes.declare import interface, new_node
@@ -71,6 +73,10 @@ class Lab:
     def trusted(self) -> TrustedKeys:
         return TrustedKeys.of(self.key.public)
 
+    @property
+    def _keys(self) -> KeyFolder:
+        return KeyFolder.below(Path(self.config.paths.keys))
+
     def capture(self) -> Manifest:
         """The head as the next generation."""
         disks = layout(
@@ -78,7 +84,10 @@ class Lab:
         )
         layout_file = self.folder / "layout.json"
         layout_file.write_bytes(msgspec.json.encode(disks))
-        options = CaptureOptions(root=self.head, image="primary", layout_file=layout_file)
+        sealing = Sealing(self._keys.current("primary"), SecretRules())
+        options = CaptureOptions(
+            root=self.head, image="primary", sealing=sealing, layout_file=layout_file
+        )
         return capture(options, self.repository, self.key, Silence()).manifest
 
     def node(self) -> Node:
@@ -122,13 +131,15 @@ class Lab:
         disk: another file than the machine's own.
         """
         manifest = self.repository.manifest("primary", generation, self.trusted)
-        chunks = ChunkReader(self.repository.store)
+        chunks = ChunkReader(self.repository.store, opening=self._keys.ring("primary"))
         changes = identity(NODE, GenerationFiles(manifest, chunks), manifest.layout, Site())
         goal = Goal(manifest, chunks, Declared.of(changes))
         free, own = goal.free_times(), frozenset(each.path for each in OWN_PATHS)
         mount = self.folder / "mnt"
         with mounted(disk or self.machine.disk, manifest.layout, mount, run) as found:
-            all_found = compare(list(goal.entries()), found.root, Silence(), ignored=own)
+            all_found = compare(
+                list(goal.entries()), found.root, Silence(), ignored=own, boxes=chunks
+            )
         return [
             str(each) for each in all_found if not (each.aspect == "mtime" and each.path in free)
         ]

@@ -75,6 +75,8 @@ def make(root: Path, kernel_tree: Path, release: str) -> None:
     )
     _write_boot_files(root, release, "one")
     (root / "etc/generation").write_text("1\n")
+    (root / "etc/shadow").write_text("root:$y$j9T$one:1::::::\n")
+    (root / "etc/gshadow").write_text("root:$y$j9T$same::\n")
     (root / "data").mkdir()
     for number in range(FILES):
         (root / f"data/{number:05}").write_bytes(b"1" * (number % 3000))
@@ -86,6 +88,7 @@ def change(root: Path, release: str) -> None:
         (root / "boot" / name).unlink()
     _write_boot_files(root, release, "two")
     (root / "etc/generation").write_text("2\n")
+    (root / "etc/shadow").write_text("root:$y$j9T$two:2::::::\n")
     with (root / "bin/busybox").open("ab") as busybox:
         busybox.write(b"another build of it")
     for number in range(FILES):

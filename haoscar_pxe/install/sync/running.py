@@ -25,6 +25,7 @@ from haoscar_pxe.image.manifest import Manifest, manifest_id, open_manifest
 from haoscar_pxe.image.progress import Watched
 from haoscar_pxe.image.reader import ChunkReader
 from haoscar_pxe.image.signing import TrustedKeys
+from haoscar_pxe.install.opening import opening_keys
 from haoscar_pxe.install.server import Server, ServerRefusedError, UnheardError, Wanted
 from haoscar_pxe.install.sync import journal as journals
 from haoscar_pxe.install.sync.barrier import settle
@@ -119,7 +120,7 @@ class RunningStandby:
             on_wait=self.server.on_wait,
         )
         with closing(store):
-            chunks = ChunkReader(store)
+            chunks = ChunkReader(store, opening=opening_keys(order.opening_keys, manifest))
             goal = Goal(manifest, chunks, Declared.of(order.identity))
             had = None
             if old is not None and old_packs:
