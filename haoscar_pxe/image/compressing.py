@@ -99,9 +99,8 @@ class Compressing:
         compressor = getattr(self._contexts, "compressor", None)
         if compressor is None:
             compressor = self._contexts.compressor = Compressor()
-        return [_compressed(compressor, chunk_id, data) for chunk_id, data in batch]
-
-
-def _compressed(compressor: Compressor, chunk_id: bytes, data: bytes) -> Compressed:
-    encoding, stored = compressor.store(data)
-    return Compressed(chunk_id, encoding, stored, len(data))
+        stored = compressor.store_all([data for _, data in batch])
+        return [
+            Compressed(chunk_id, encoding, packed, len(data))
+            for (chunk_id, data), (encoding, packed) in zip(batch, stored, strict=True)
+        ]

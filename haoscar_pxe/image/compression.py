@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final
 
@@ -9,8 +10,9 @@ import zstandard
 
 from haoscar_pxe.errors import IntegrityError
 
-LEVEL: Final = 3
-"""Level 1 is a quarter faster and 3 % larger (measured on a Debian /usr); 3 is the better trade."""
+LEVEL: Final = 1
+"""Measured on a head's tree: a capture at level 3 takes a tenth more processor time than at level
+1, which makes the repository 2.4 % larger."""
 MAX_CHUNK_BYTES: Final = 32 << 20
 """No chunk is larger, so a reader may refuse a size from a damaged index before it allocates."""
 MAX_WINDOW_BYTES: Final = 32 << 20
@@ -31,10 +33,20 @@ class Compressor:
 
     def store(self, data: bytes | memoryview) -> tuple[Encoding, bytes]:
         """The smaller of the two forms. zstd frames carry their content size."""
-        packed = self._context.compress(data)
-        if len(packed) < len(data):
-            return Encoding.ZSTD, packed
-        return Encoding.RAW, bytes(data)
+        return _smaller(bytes(data), self._context.compress(data))
+
+    def store_all(self, chunks: Sequence[bytes]) -> list[tuple[Encoding, bytes]]:
+        """What `store` gives for each, let go of Python's lock once for all of them.
+
+        For small chunks that is most of it: a thread that takes the lock again after each waits
+        for the one that reads, up to 5 ms a time.
+        """
+        packed = self._context.multi_compress_to_buffer(list(chunks), threads=1)
+        return [_smaller(chunk, packed[at].tobytes()) for at, chunk in enumerate(chunks)]
+
+
+def _smaller(data: bytes, packed: bytes) -> tuple[Encoding, bytes]:
+    return (Encoding.ZSTD, packed) if len(packed) < len(data) else (Encoding.RAW, data)
 
 
 class Decompressor:
