@@ -20,8 +20,8 @@ from haoscar_pxe.image.compression import Compressor, Encoding
 BATCH_BYTES: Final = 1 << 20
 BATCH_CHUNKS: Final = 256
 """A batch ends at either: handing over single small files costs more than compressing them."""
-WAITING_MAX: Final = 4
-UNDER_WAY_MAX: Final = 16
+WAITING_MAX: Final = 12
+UNDER_WAY_MAX: Final = 24
 THREADS_MAX: Final = 8
 
 
@@ -52,8 +52,8 @@ class Compressing:
         self._batch_bytes = 0
         self._under_way: deque[Future[list[Compressed]]] = deque()
 
-    def put(self, chunk_id: bytes, data: bytes) -> Iterator[Compressed]:
-        """Take a chunk; those that are ready by now, in their order."""
+    def put(self, chunk_id: bytes, data: bytes) -> Iterator[list[Compressed]]:
+        """Take a chunk; the batches that are ready by now, in their order."""
         self._batch.append((chunk_id, data))
         self._batch_bytes += len(data)
         if self._batch_bytes < BATCH_BYTES and len(self._batch) < BATCH_CHUNKS:
@@ -61,12 +61,12 @@ class Compressing:
         self._hand_over()
         return self._ready()
 
-    def rest(self) -> Iterator[Compressed]:
+    def rest(self) -> Iterator[list[Compressed]]:
         """All that is left, in order; waits for it."""
         if self._batch:
             self._hand_over()
         while self._under_way:
-            yield from self._under_way.popleft().result()
+            yield self._under_way.popleft().result()
 
     def stop(self) -> None:
         """Drop what has not begun and end the threads."""
@@ -88,11 +88,11 @@ class Compressing:
         done.set_result(self._compress(batch))
         self._under_way.append(done)
 
-    def _ready(self) -> Iterator[Compressed]:
+    def _ready(self) -> Iterator[list[Compressed]]:
         while self._under_way:
             if not self._under_way[0].done() and len(self._under_way) < UNDER_WAY_MAX:
                 return
-            yield from self._under_way.popleft().result()
+            yield self._under_way.popleft().result()
 
     def _compress(self, batch: list[tuple[bytes, bytes]]) -> list[Compressed]:
         """One context for each thread, kept: making one costs more than a small chunk."""

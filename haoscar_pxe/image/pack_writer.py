@@ -6,7 +6,7 @@ Nothing is visible before `publish`; until then the packs are complete, synced f
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import BinaryIO, Final
 
 from blake3 import blake3
 
-from haoscar_pxe.image.compressing import Compressed, Compressing
+from haoscar_pxe.image.compressing import BATCH_CHUNKS, Compressed, Compressing
 from haoscar_pxe.image.compression import Encoding
 from haoscar_pxe.image.durable import storage_errors, sync_folder
 from haoscar_pxe.image.pack import (
@@ -29,6 +29,7 @@ from haoscar_pxe.image.pack import (
 from haoscar_pxe.image.store import FolderStore
 
 BUFFER_BYTES: Final = 1 << 20
+BATCHES_WAITING: Final = 8
 SYNCS_WAITING: Final = 2
 """So many packs may be written and not durable yet: what a full disk is noticed late by."""
 
@@ -36,8 +37,8 @@ SYNCS_WAITING: Final = 2
 class PackWriter:
     """Appends chunks; begins a new pack whenever one is full. packed_bytes: of complete packs.
 
-    Compressing and syncing go on beside the caller, so an error may come up with a later chunk,
-    or with `close`; the packs are worth nothing then. An fsync is never tried again.
+    Compressing, writing and syncing go on beside the caller, so an error may come up with a later
+    chunk, or with `close`; the packs are worth nothing then. An fsync is never tried again.
     """
 
     def __init__(self, folder: Path, kind: Kind, threads: int = 0) -> None:
@@ -45,6 +46,8 @@ class PackWriter:
         self._folder = folder
         self._kind = kind
         self._compressing = Compressing(threads)
+        self._packing = ThreadPoolExecutor(1, "pack") if threads else None
+        self._packed: deque[Future[None]] = deque()
         self._syncing = ThreadPoolExecutor(1, "sync")
         self._synced: list[tuple[_OpenPack, Future[None]]] = []
         self._open: _OpenPack | None = None
@@ -54,13 +57,16 @@ class PackWriter:
     def add(self, chunk_id: bytes, data: bytes | memoryview) -> None:
         """Append a chunk that no pack has yet. Raises StorageError."""
         if self._kind is Kind.SEALED:
-            self._append((Compressed(chunk_id, Encoding.RAW, bytes(data), len(data)),))
-        else:
-            self._append(self._compressing.put(chunk_id, bytes(data)))
+            self._pack([Compressed(chunk_id, Encoding.RAW, bytes(data), len(data))])
+            return
+        for batch in self._compressing.put(chunk_id, bytes(data)):
+            self._pack(batch)
 
     def close(self) -> None:
         """Finish the last pack, and wait until all of them are durable. Raises StorageError."""
-        self._append(self._compressing.rest())
+        for batch in self._compressing.rest():
+            self._pack(batch)
+        self._wait_for_packing(0)
         if self._open is not None:
             self._finish(self._open)
         self._wait_for_syncs(0)
@@ -68,6 +74,8 @@ class PackWriter:
     def abandon(self) -> None:
         """Let go of the files that are open; the folder is its owner's to remove."""
         self._compressing.stop()
+        if self._packing is not None:
+            self._packing.shutdown(cancel_futures=True)
         self._syncing.shutdown(cancel_futures=True)
         unfinished = [pack for pack, _ in self._synced]
         if self._open is not None:
@@ -89,14 +97,26 @@ class PackWriter:
             for folder in (*sorted(folders), store.path):
                 sync_folder(folder)
 
-    def _append(self, chunks: Iterable[Compressed]) -> None:
-        for chunk in chunks:
-            if self._open is None:
-                name = f"{self._kind.name.lower()}-{len(self._complete)}.pack"
-                self._open = _OpenPack(self._folder / name, self._kind)
-            self._open.append(chunk.chunk_id, chunk.stored, chunk.raw_bytes, chunk.encoding)
-            if self._open.is_full:
-                self._finish(self._open)
+    def _pack(self, batch: list[Compressed]) -> None:
+        """Have the batch appended, here or by the thread that does nothing else."""
+        if self._packing is None:
+            self._append(batch)
+            return
+        self._packed.append(self._packing.submit(self._append, batch))
+        self._wait_for_packing(BATCHES_WAITING)
+
+    def _wait_for_packing(self, left: int) -> None:
+        """Wait until at most so many batches are to be appended. Raises what one of them did."""
+        while len(self._packed) > left:
+            self._packed.popleft().result()
+
+    def _append(self, batch: list[Compressed]) -> None:
+        if self._open is None:
+            name = f"{self._kind.name.lower()}-{len(self._complete)}.pack"
+            self._open = _OpenPack(self._folder / name, self._kind)
+        self._open.append(batch)
+        if self._open.is_full:
+            self._finish(self._open)
 
     def _finish(self, pack: _OpenPack) -> None:
         self._open = None
@@ -127,11 +147,17 @@ class _OpenPack:
 
     @property
     def is_full(self) -> bool:
-        return self._end - HEADER.size >= TARGET_BYTES or len(self._rows) >= MAX_ROWS
+        has_rows = len(self._rows) > MAX_ROWS - BATCH_CHUNKS
+        return has_rows or self._end - HEADER.size >= TARGET_BYTES
 
-    def append(self, chunk_id: bytes, stored: bytes, raw_bytes: int, encoding: Encoding) -> None:
-        self._rows[chunk_id] = Location(self._end, len(stored), raw_bytes, encoding)
-        self._write(stored)
+    def append(self, batch: list[Compressed]) -> None:
+        """Write the chunks as one piece: written and hashed one by one they cost twice as much."""
+        at = self._end
+        for chunk in batch:
+            size_bytes = len(chunk.stored)
+            self._rows[chunk.chunk_id] = Location(at, size_bytes, chunk.raw_bytes, chunk.encoding)
+            at += size_bytes
+        self._write(b"".join([chunk.stored for chunk in batch]))
 
     @property
     def size_bytes(self) -> int:
