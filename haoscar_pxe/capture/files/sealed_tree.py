@@ -2,18 +2,19 @@
 
 A hard link to /etc/shadow outside of /etc may come before it in the walk. So where a file with
 several names is met under one that is no secret's, the names of the whole tree are looked through
-once; a capture in which no such file changed does not pay for it.
+once, with whatever else goes through them; a capture in which no such file changed does not pay
+for it.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from haoscar_pxe.capture.files.links import may_be_linked
 from haoscar_pxe.capture.files.secrets import Sealing, Secrets
-from haoscar_pxe.capture.files.walk import Losses, walk
+from haoscar_pxe.capture.files.walk import Losses, Visit, walk
 from haoscar_pxe.capture.scope.scope import Scope
 
 
@@ -23,11 +24,11 @@ class SealedTree:
     def __init__(self, sealing: Sealing, root_fd: int, scope: Scope) -> None:
         self.key = sealing.key
         self.secrets = Secrets(sealing.rules)
-        self._linked = _LinkedSecrets(root_fd, scope, self.secrets)
+        self.linked = LinkedSecrets(root_fd, scope, self.secrets)
 
     def of(self, path: bytes, status: os.stat_result) -> _Sealed:
         """The secrecy of the file with this status that is met at path."""
-        is_secret = self.secrets.is_path(path) or status in self._linked
+        is_secret = self.secrets.is_path(path) or status in self.linked
         return _Sealed(self, path, is_secret)
 
 
@@ -46,7 +47,7 @@ class _Sealed:
         return self.tree.key.seal(data)
 
 
-class _LinkedSecrets:
+class LinkedSecrets:
     """Asked whether a file has a secret's name somewhere in the tree."""
 
     def __init__(self, root_fd: int, scope: Scope, secrets: Secrets) -> None:
@@ -59,14 +60,20 @@ class _LinkedSecrets:
         if not may_be_linked(status):
             return False
         if self._found is None:
-            self._found = self._find()
+            self._look_around()
+        assert self._found is not None
         return (status.st_dev, status.st_ino) in self._found
 
-    def _find(self) -> frozenset[tuple[int, int]]:
-        return frozenset(
-            (visit.status.st_dev, visit.status.st_ino)
-            for visit in walk(self._root_fd, self._scope, Losses())
-            if visit.status is not None
-            and may_be_linked(visit.status)
-            and self._secrets.is_path(visit.path)
-        )
+    def noting(self, visits: Iterable[Visit]) -> Iterator[Visit]:
+        """The same visits, which must be those of the whole tree: they answer what is asked."""
+        found = set()
+        for visit in visits:
+            status = visit.status
+            if status and may_be_linked(status) and self._secrets.is_path(visit.path):
+                found.add((status.st_dev, status.st_ino))
+            yield visit
+        self._found = frozenset(found)
+
+    def _look_around(self) -> None:
+        for _ in self.noting(walk(self._root_fd, self._scope, Losses())):
+            pass

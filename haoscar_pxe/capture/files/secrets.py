@@ -32,7 +32,6 @@ _KEY: Final = re.compile(
     rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----\s*(?:\r?\n|\\n|\\r\\n|$)"
 )
 """The line that begins one; in JSON its end is written as \\n."""
-_HASH_HINTS: Final = (b":$", b":!$")
 _HASH: Final = re.compile(
     rb"^[^:\s]{1,64}:!?\$(?:1|2[abxy]?|5|6|7|y|gy|apr1|md5|sha1)[$,][./0-9A-Za-z$=,+-]{8}", re.M
 )
@@ -104,10 +103,12 @@ def _holds_secret(data: bytes) -> bool:
     >>> _holds_secret(b"# copy\nroot:$y$j9T$abcdefghijkl:19000::::::\n")
     True
     """
-    if _holds_key(data):
+    if not _is_text(data):
+        return False
+    if _KEY_HINT in data and _KEY.search(data):
         return True
-    has_hint = any(hint in data for hint in _HASH_HINTS)
-    return has_hint and _is_text(data) and bool(_HASH.search(data))
+    has_hint = b":$" in data or b":!$" in data
+    return has_hint and bool(_HASH.search(data))
 
 
 def _holds_key(data: bytes) -> bool:

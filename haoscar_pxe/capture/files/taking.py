@@ -18,8 +18,10 @@ from haoscar_pxe.capture.disks.default_layout import default_layout
 from haoscar_pxe.capture.disks.layout import with_usage
 from haoscar_pxe.capture.files.known import Recapture
 from haoscar_pxe.capture.files.reading import Clock
+from haoscar_pxe.capture.files.sealed_tree import SealedTree
 from haoscar_pxe.capture.files.secrets import Sealing
 from haoscar_pxe.capture.files.tree import Captured, EntrySink, capture_tree, content_bytes
+from haoscar_pxe.capture.files.walk import Losses, walk
 from haoscar_pxe.capture.scope.belonging import Decision
 from haoscar_pxe.capture.scope.scope import LeftOut
 from haoscar_pxe.capture.survey import Question, Survey, survey
@@ -82,8 +84,10 @@ def take(
     created_ns = time.time_ns()
     with _opened(subject.root) as (root, root_fd):
         found = survey(Question(root, root_fd, subject.never, subject.live, subject.layout), run)
+        sealed = SealedTree(subject.sealing, root_fd, found.scope)
         if again is None or again.known is None:
-            progress.expect(content_bytes(root_fd, found.scope))
+            visits = walk(root_fd, found.scope, Losses())
+            progress.expect(content_bytes(sealed.linked.noting(visits)))
         else:
             progress.expect(again.expected_bytes)
         if again is not None and not _sync(root_fd, found.scope.mount_points):
@@ -97,7 +101,7 @@ def take(
             clock,
             again.known if again else None,
             again.statuses if again else None,
-            subject.sealing,
+            sealed,
         )
     progress.expect(captured.stored_bytes)
     record = Record(

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from haoscar_pxe.capture.files.entries import EntryReader, KnownEntries
 from haoscar_pxe.capture.files.reading import ChunkSink, Clock
 from haoscar_pxe.capture.files.sealed_tree import SealedTree
-from haoscar_pxe.capture.files.secrets import Sealing
 from haoscar_pxe.capture.files.statuses import StatusLog
-from haoscar_pxe.capture.files.walk import GONE, Losses, walk
+from haoscar_pxe.capture.files.walk import GONE, Losses, Visit, walk
 from haoscar_pxe.capture.scope.scope import Scope
 from haoscar_pxe.errors import CaptureError
 from haoscar_pxe.image.entry import AnyFile, Directory, Entry, stored_bytes
@@ -59,17 +58,16 @@ def capture_tree(
     clock: Clock,
     known: KnownEntries | None = None,
     statuses: StatusLog | None = None,
-    sealing: Sealing | None = None,
+    sealed: SealedTree | None = None,
 ) -> Captured:
     """Put the tree into the sink. places: folders (b"" among them) to count used bytes by.
     known: the generation before, whose unchanged files are not read. statuses: for the next one.
-    sealing: None where nothing is a secret.
+    sealed: None where nothing is a secret.
 
     Raises CaptureError naming every file and folder that could not be read: a clone without them
     is none. What merely vanished while it was captured is no error.
     """
     losses = Losses()
-    sealed = SealedTree(sealing, root_fd, scope) if sealing else None
     reader = EntryReader(root_fd, sink, clock, known, sealed)
     used: Counter[bytes] = Counter()
     entries = total_bytes = 0
@@ -101,10 +99,10 @@ def capture_tree(
     )
 
 
-def content_bytes(root_fd: int, scope: Scope) -> int:
-    """About how many bytes of content a capture of the tree will meet."""
+def content_bytes(visits: Iterable[Visit]) -> int:
+    """About how many bytes of content a capture of the visited tree will meet."""
     total = 0.0
-    for visit in walk(root_fd, scope, Losses()):
+    for visit in visits:
         status = visit.status
         if status is not None and not visit.is_folder:
             total += min(status.st_size, status.st_blocks * 512) / status.st_nlink

@@ -11,7 +11,7 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from haoscar_pxe.capture.scope.scope import Scope, Treatment
 
@@ -29,9 +29,8 @@ _FOLDER_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEX
 GONE: Final = (FileNotFoundError, NotADirectoryError)
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """One name of the tree.
+class Visit(NamedTuple):
+    """One name of the tree. A tuple, because a capture makes one for each name and more than once.
 
     folder_fd: an open descriptor of its parent, valid until the walk goes on. name: in there
     ("." for the root). status: of the name itself, None where the file system that lies there
@@ -80,25 +79,37 @@ def walk(root_fd: int, scope: Scope, losses: Losses) -> Iterator[Visit]:
     """Visit root and everything below it. root_fd stays the caller's."""
     yield Visit(b"", root_fd, b".", os.fstat(root_fd), Treatment.ENTER)
     descent = _Descent(root_fd, losses)
+    special = scope.special
     try:
         descent.enter(b"", root_fd, b".", os.fstat(root_fd))
         while level := descent.deepest:
             if not level.names:
                 descent.leave()
                 continue
-            visit = _visit(level, level.names.pop(), scope, losses)
+            name = level.names.pop()
+            path = _join(level.path, name)
+            visit = _visit(level, path, name, scope if path in special else None, losses)
             if visit is None:
                 continue
+            status = visit.status
+            if status is None or not stat.S_ISDIR(status.st_mode):
+                yield visit
+                continue
+            if visit.treatment is Treatment.ENTER and _is_new_mount(path, status, level, scope):
+                losses.mounted_meanwhile.append(path)
+                visit = visit._replace(treatment=Treatment.EMPTY)
             yield visit
-            if visit.status and visit.is_folder and visit.treatment is Treatment.ENTER:
-                descent.enter(visit.path, visit.folder_fd, visit.name, visit.status)
+            if visit.treatment is Treatment.ENTER:
+                descent.enter(path, visit.folder_fd, name, status)
     finally:
         descent.close()
 
 
-def _visit(level: _Level, name: bytes, scope: Scope, losses: Losses) -> Visit | None:
-    path = _join(level.path, name)
-    if scope.treatment(path, is_folder=True) is Treatment.UNTOUCHED:
+def _visit(
+    level: _Level, path: bytes, name: bytes, scope: Scope | None, losses: Losses
+) -> Visit | None:
+    """What is at path now. scope: None where nothing special is to be done there: nearly always."""
+    if scope and scope.treatment(path, is_folder=True) is Treatment.UNTOUCHED:
         return Visit(path, level.fd, name, None, Treatment.UNTOUCHED)
     try:
         status = os.stat(name, dir_fd=level.fd, follow_symlinks=False)
@@ -108,20 +119,18 @@ def _visit(level: _Level, name: bytes, scope: Scope, losses: Losses) -> Visit | 
     except OSError as error:
         losses.unreadable.append((path, error))
         return None
+    if scope is None:
+        return Visit(path, level.fd, name, status, Treatment.ENTER)
     treatment = scope.treatment(path, is_folder=stat.S_ISDIR(status.st_mode))
     if treatment is Treatment.LEAVE_OUT:
         return None
-    if treatment is Treatment.ENTER and _is_new_mount(path, status, level, scope):
-        losses.mounted_meanwhile.append(path)
-        treatment = Treatment.EMPTY
     return Visit(path, level.fd, name, status, treatment)
 
 
 def _is_new_mount(path: bytes, status: os.stat_result, level: _Level, scope: Scope) -> bool:
     """Whether a folder lies on another file system that the mount table did not show."""
     return (
-        stat.S_ISDIR(status.st_mode)
-        and status.st_dev != level.identity[0]
+        status.st_dev != level.identity[0]
         and status.st_ino != BTRFS_SUBVOLUME_INO
         and path not in scope.mount_points
     )

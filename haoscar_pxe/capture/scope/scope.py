@@ -50,6 +50,12 @@ class Scope:
     untouched: Mapping[bytes, str] = field(default_factory=dict)
     excluded: Mapping[bytes, str] = field(default_factory=dict)
 
+    @property
+    def special(self) -> frozenset[bytes]:
+        """All paths at which something else than ENTER may be to do."""
+        lost = (_join(point, LOST_AND_FOUND) for point in self.mount_points)
+        return frozenset((*self.empty, *self.untouched, *self.excluded, *lost))
+
     def treatment(self, path: bytes, *, is_folder: bool) -> Treatment:
         """What to do at path. Only asked for paths whose parent was entered."""
         if path in self.untouched:
@@ -131,6 +137,10 @@ def relative(path: bytes, root: bytes) -> bytes:
     (b'etc/fstab', b'etc')
     """
     return path[len(root.rstrip(b"/")) + 1 :]
+
+
+def _join(folder: bytes, name: bytes) -> bytes:
+    return folder + b"/" + name if folder else name
 
 
 def _reasons(root: bytes, decisions: Iterable[Decision]) -> dict[bytes, str]:
