@@ -107,7 +107,7 @@ def _again(
     rows = load_statuses(path, parent.id, rules_id, parent.entry_count)
     if rows is None:
         return Recapture(None, log, 0)
-    pages = known_pages(parent, page_reader(repository.store), writer.has_chunk)
+    pages = known_pages(parent, page_reader(repository.store), writer.has_chunks_of)
     return Recapture(KnownTree(pages, rows), log, parent.stored_bytes)
 
 

@@ -5,6 +5,7 @@ Exit status: 0 done, 1 a defect of ours, 2 wrong usage (click), 10 and more as i
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import sys
@@ -19,6 +20,9 @@ from haoscar_pxe.cli.site import Site
 from haoscar_pxe.errors import HaoscarError
 
 EXIT_INTERRUPTED = 130
+GARBAGE_EVERY = 100_000
+"""New values before cycles among them are looked for: a capture makes millions and no cycle, and
+the search was a tenth of its time."""
 LOG_FORMAT = "%(message)s"
 DEBUG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -69,6 +73,7 @@ def program(context: click.Context, config: Path | None, verbose: bool) -> None:
 def main() -> None:
     """Run the command line and end the process with its exit status."""
     signal.signal(signal.SIGTERM, _interrupt)
+    gc.set_threshold(GARBAGE_EVERY)
     try:
         program.main(standalone_mode=False)
     except click.ClickException as error:

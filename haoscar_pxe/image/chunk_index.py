@@ -56,6 +56,10 @@ class ChunkIndex:
         """The packs that were taken in, in that order."""
         return self._packs
 
+    def lacks(self, chunk_ids: set[bytes]) -> set[bytes]:
+        """Those that are in none of the packs; much faster than to ask for each."""
+        return chunk_ids.difference(self._rows)
+
     def __contains__(self, chunk_id: bytes) -> bool:
         return chunk_id in self._rows
 

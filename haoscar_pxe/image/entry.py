@@ -126,12 +126,18 @@ def sort_key(path: bytes) -> bytes:
 
 def stored_bytes(entry: Entry) -> int:
     """Bytes of content that the entry needs on a disk: holes count nothing."""
-    return sum(each.size_bytes for each in entry.extents) if isinstance(entry, AnyFile) else 0
+    if not isinstance(entry, AnyFile):
+        return 0
+    extents = entry.extents
+    return extents[0].size_bytes if len(extents) == 1 else sum(each.size_bytes for each in extents)
 
 
 def chunk_ids(entry: Entry) -> tuple[bytes, ...]:
     """The chunks that the entry needs, in order."""
-    return tuple(e.chunk_id for e in entry.extents) if isinstance(entry, AnyFile) else ()
+    if not isinstance(entry, AnyFile):
+        return ()
+    extents = entry.extents
+    return (extents[0].chunk_id,) if len(extents) == 1 else tuple(e.chunk_id for e in extents)
 
 
 def parents(path: bytes) -> Iterator[bytes]:

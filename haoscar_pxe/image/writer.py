@@ -8,7 +8,7 @@ repository shows nothing new.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -100,6 +100,11 @@ class GenerationWriter:
         """Whether repository or this writer hold the chunk already."""
         return chunk_id in self._added or chunk_id in self._known
 
+    def has_chunks_of(self, entries: Iterable[Entry]) -> bool:
+        """Whether all chunks that these entries need are there already."""
+        needed = {chunk_id for entry in entries for chunk_id in chunk_ids(entry)}
+        return self._added.issuperset(self._known.lacks(needed))
+
     def add_chunk(self, data: bytes | memoryview) -> bytes:
         """Store 1 … MAX_CHUNK_BYTES bytes unless they are there already; their id.
 
@@ -137,9 +142,11 @@ class GenerationWriter:
         """
         if not self.is_between_pages or not self.has_chunk(ref.chunk_id):
             raise MalformedTreeError(ref.first, "its page cannot be put here")
+        if not self.has_chunks_of(entries):
+            raise MalformedTreeError(ref.first, "a chunk of its page was never added")
         self._checker.follow(entries)
         for entry in entries:
-            self._take_in(entry)
+            self._count(entry)
         self._entry_count += len(entries)
         self._pages.append(ref)
 
@@ -183,11 +190,14 @@ class GenerationWriter:
         return chunk_id
 
     def _take_in(self, entry: Entry) -> None:
-        """Count the entry and check what it needs."""
+        """Check what the entry needs, and count it."""
+        for chunk_id in chunk_ids(entry):
+            if not self.has_chunk(chunk_id):
+                raise MalformedTreeError(entry.path, "a chunk of it was never added")
+        self._count(entry)
+
+    def _count(self, entry: Entry) -> None:
         if isinstance(entry, AnyFile):
-            for chunk_id in chunk_ids(entry):
-                if not self.has_chunk(chunk_id):
-                    raise MalformedTreeError(entry.path, "a chunk of it was never added")
             self._logical_bytes += entry.size_bytes
             self._stored_bytes += stored_bytes(entry)
         if isinstance(entry, SealedFile):

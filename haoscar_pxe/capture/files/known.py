@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from haoscar_pxe.capture.files.statuses import ROW, StatusLog, stamp
 from haoscar_pxe.capture.files.tree import EntrySink
 from haoscar_pxe.errors import IntegrityError
-from haoscar_pxe.image.entry import Entry, chunk_ids, sort_key
+from haoscar_pxe.image.entry import Entry, sort_key
 from haoscar_pxe.image.manifest import Manifest, PageRef
 from haoscar_pxe.image.reader import ChunkReader
 
@@ -30,7 +30,7 @@ class KnownPage:
 
 
 def known_pages(
-    manifest: Manifest, chunks: ChunkReader, has_chunk: Callable[[bytes], bool]
+    manifest: Manifest, chunks: ChunkReader, has_chunks_of: Callable[[Iterable[Entry]], bool]
 ) -> Iterator[KnownPage]:
     """The pages of which all chunks are still there, in order; ends at the first damaged one."""
     first = 0
@@ -39,7 +39,7 @@ def known_pages(
             entries = chunks.page(ref)
         except IntegrityError:
             return
-        if all(has_chunk(chunk_id) for entry in entries for chunk_id in chunk_ids(entry)):
+        if has_chunks_of(entries):
             yield KnownPage(ref, entries, first)
         first += ref.entry_count
 

@@ -18,7 +18,7 @@ from haoscar_pxe.capture.files.statuses import StatusLog
 from haoscar_pxe.capture.files.walk import GONE, Losses, Visit, walk
 from haoscar_pxe.capture.scope.scope import Scope
 from haoscar_pxe.errors import CaptureError
-from haoscar_pxe.image.entry import AnyFile, Directory, Entry, stored_bytes
+from haoscar_pxe.image.entry import Directory, Entry, stored_bytes
 from haoscar_pxe.image.progress import Progress
 
 BLOCK_BYTES: Final = 4096
@@ -86,7 +86,7 @@ def capture_tree(
         entries += 1
         size_bytes = stored_bytes(entry)
         total_bytes += size_bytes
-        used[_place(visit.path, places)] += _blocks_bytes(entry)
+        used[_place(visit.path, places)] += _blocks_bytes(entry, size_bytes)
         progress.advance(size_bytes)
     _refuse_unreadable(losses)
     return Captured(
@@ -117,9 +117,9 @@ def _place(path: bytes, places: frozenset[bytes]) -> bytes:
     return path
 
 
-def _blocks_bytes(entry: Entry) -> int:
-    if isinstance(entry, AnyFile):
-        return -(-stored_bytes(entry) // BLOCK_BYTES) * BLOCK_BYTES
+def _blocks_bytes(entry: Entry, size_bytes: int) -> int:
+    if size_bytes:
+        return -(-size_bytes // BLOCK_BYTES) * BLOCK_BYTES
     return BLOCK_BYTES if isinstance(entry, Directory) else 0
 
 

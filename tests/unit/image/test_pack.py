@@ -149,7 +149,7 @@ def test_sizes_beyond_any_pack_are_refused_before_anything_is_read() -> None:
 
 
 def test_a_bomb_is_not_unpacked() -> None:
-    _, bomb = Compressor().store(bytes(MAX_CHUNK_BYTES))
+    [(_, bomb)] = Compressor().store_all([bytes(MAX_CHUNK_BYTES)])
     assert len(bomb) < 10_000
     with pytest.raises(IntegrityError, match="claims to unpack"):
         Decompressor().restore(Encoding.ZSTD, bomb, 100)
@@ -163,7 +163,7 @@ def test_any_bytes_decompress_to_the_size_or_are_refused(noise: bytes) -> None:
 
 @given(st.binary(min_size=1, max_size=5000))
 def test_compression_comes_back_and_never_grows(data: bytes) -> None:
-    encoding, stored = Compressor().store(data)
+    [(encoding, stored)] = Compressor().store_all([data])
     assert len(stored) <= len(data)
     assert Decompressor().restore(encoding, stored, len(data)) == data
 

@@ -213,7 +213,7 @@ def test_a_page_that_is_not_what_its_manifest_says_is_refused(tmp_path: Path) ->
 
 
 def test_a_chunk_of_another_size_than_its_extent_is_refused(tmp_path: Path) -> None:
-    encoding, _ = Compressor().store(b"abc")
+    [(encoding, _)] = Compressor().store_all([b"abc"])
     assert encoding == 0
     writer = PackWriter(tmp_path, Kind.DATA)
     writer.add(blake3(b"abc").digest(), b"abc")
