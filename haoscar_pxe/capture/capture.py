@@ -41,7 +41,8 @@ class CaptureOptions:
     layout_file: a disk layout instead of the machine's own or the default. live: root is the
     running head, so its disks and kernel are asked for. hooks: what quiesces it. full:
     read every file, also those that look as they did at the last capture. sealing: which files are
-    secrets, and the key that seals them.
+    secrets, and the key that seals them. trusted: whose generations before are believed, None for
+    the signer's alone.
     """
 
     root: Path
@@ -52,6 +53,7 @@ class CaptureOptions:
     live: bool = False
     hooks: Hooks = field(default_factory=Hooks)
     full: bool = False
+    trusted: TrustedKeys | None = None
 
     @property
     def layout(self) -> DiskLayout | None:
@@ -100,8 +102,9 @@ def _again(
     if options.full or not writer.parent:
         return Recapture(None, log, 0)
     try:
-        parent = repository.manifest(options.image, None, TrustedKeys.of(signer.public))
-    except IntegrityError:  # damaged, or signed by a key before this one
+        trusted = options.trusted or TrustedKeys.of(signer.public)
+        parent = repository.manifest(options.image, None, trusted)
+    except IntegrityError:  # damaged, or signed by nobody whom we believe
         return Recapture(None, log, 0)
     path, rules_id = _statuses_path(options, repository), options.sealing.rules.id
     rows = load_statuses(path, parent.id, rules_id, parent.entry_count)

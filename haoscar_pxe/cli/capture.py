@@ -104,6 +104,7 @@ def capture(
         live=root == LIVE_ROOT or (not wanted.host and root.resolve() == LIVE_ROOT),
         hooks=Hooks(wanted.before, wanted.after),
         full=full,
+        trusted=site.trusted,
     )
     report = _captured(site, wanted, options, quiet=as_json)
     if as_json:

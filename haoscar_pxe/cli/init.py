@@ -8,12 +8,12 @@ from pathlib import Path
 import click
 
 from haoscar_pxe.cli.interfaces import LocalInterface, choose, local_interfaces
-from haoscar_pxe.cli.site import PUBLIC_KEY, SIGNING_KEY, Site, pass_site, system_config
+from haoscar_pxe.cli.site import Site, pass_site, system_config
 from haoscar_pxe.command import run
 from haoscar_pxe.config import FILE_NAME, Config, Paths, ServeConfig, load, parse
 from haoscar_pxe.errors import ConfigError
 from haoscar_pxe.image.repository import Repository
-from haoscar_pxe.image.signing import SigningKey
+from haoscar_pxe.image.signing_keys import SIGNING_KEY, SigningFolder
 
 DEFAULT_ADDRESS = "10.77.0.1/24"
 CHECKOUT_PATHS = Paths(repository="images", state=".work/state", keys=".work/keys")
@@ -99,7 +99,5 @@ def establish(config: Config) -> None:
     if (keys / SIGNING_KEY).exists():
         click.echo(f"kept     {keys / SIGNING_KEY}")
         return
-    signer = SigningKey.generate()
-    signer.save(keys / SIGNING_KEY)
-    (keys / PUBLIC_KEY).write_text(f"{signer.public.encode()}\n")
+    SigningFolder(keys).make()
     click.echo(f"made     {keys / SIGNING_KEY}; keep a copy where this machine's death spares it")

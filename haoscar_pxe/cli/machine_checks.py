@@ -13,8 +13,9 @@ from typing import Final
 
 from haoscar_pxe.boot.firmware_files import firmware_files
 from haoscar_pxe.cli.check import Check
-from haoscar_pxe.cli.site import SIGNING_KEY, Site
+from haoscar_pxe.cli.site import Site
 from haoscar_pxe.errors import HaoscarError
+from haoscar_pxe.image.signing_keys import SIGNING_KEY
 from haoscar_pxe.rehearse.accelerator import KVM, QEMU, accelerator
 
 GIB: Final = 1 << 30

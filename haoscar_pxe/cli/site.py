@@ -16,11 +16,10 @@ from haoscar_pxe.errors import ConfigError
 from haoscar_pxe.image.repository import Repository
 from haoscar_pxe.image.sealing_keys import KeyFolder
 from haoscar_pxe.image.signing import SigningKey, TrustedKeys
+from haoscar_pxe.image.signing_keys import SigningFolder
 from haoscar_pxe.nodes.registry import Registry
 
 SYSTEM_FOLDER = Path("/etc/haoscar-pxe")
-SIGNING_KEY = "signing.key"
-PUBLIC_KEY = "signing.pub"
 
 
 @dataclass
@@ -59,12 +58,17 @@ class Site:
     @cached_property
     def trusted(self) -> TrustedKeys:
         """The keys whose manifests are believed."""
-        return TrustedKeys.from_folder(Path(self.config.paths.keys))
+        return self.signing_keys.trusted
 
     @property
     def signer(self) -> SigningKey:
         """The key that signs captures."""
-        return SigningKey.load(Path(self.config.paths.keys) / SIGNING_KEY)
+        return self.signing_keys.signer
+
+    @property
+    def signing_keys(self) -> SigningFolder:
+        """The folder of the keys that sign, and that are believed."""
+        return SigningFolder(Path(self.config.paths.keys))
 
     @property
     def sealing_keys(self) -> KeyFolder:

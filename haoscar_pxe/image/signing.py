@@ -121,7 +121,7 @@ class TrustedKeys:
             known = ", ".join(sorted(known_id.hex()[:12] for known_id in self.keys)) or "none"
             raise IntegrityError(
                 f"signed by key {key_id.hex()[:12]}, which is not trusted here (trusted: {known})",
-                hint="put the signer's .pub file into the folder of trusted keys",
+                hint="'haoscar-pxe key trust FILE' believes the signer's .pub file",
             )
         try:
             Ed25519PublicKey.from_public_bytes(key.raw).verify(signature, message)

@@ -24,6 +24,7 @@ from haoscar_pxe.image.progress import Progress, Watched, unwatched
 from haoscar_pxe.image.repository import Repository
 from haoscar_pxe.image.sealing_keys import KeyFolder
 from haoscar_pxe.image.signing import SigningKey
+from haoscar_pxe.image.signing_keys import SIGNING_KEY, SigningFolder
 from haoscar_pxe.nodes.declare import armed, interface, new_node
 from haoscar_pxe.nodes.node import Node
 from haoscar_pxe.nodes.registry import Registry
@@ -129,13 +130,9 @@ def _describe(captured: CaptureReport) -> str:
 
 
 def _signer(keys: Path) -> SigningKey:
-    private = keys / "signing.key"
     keys.mkdir(mode=0o700, exist_ok=True)
-    if not private.exists():
-        SigningKey.generate().save(private)
-    signer = SigningKey.load(private)
-    (keys / "signing.pub").write_text(f"{signer.public.encode()}\n")
-    return signer
+    folder = SigningFolder(keys)
+    return folder.signer if (keys / SIGNING_KEY).exists() else folder.make()
 
 
 def _register(config: Config) -> Node:

@@ -67,7 +67,8 @@ def capture_remote(
     request = _request(options, delivered)
     with repository.writer(options.image) as writer:
         # Under the writer's lock: nobody prunes what is found here to be known.
-        page_of = _pages_of_parent(repository, options.image, signer)
+        believed = options.trusted or TrustedKeys.of(signer.public)
+        page_of = _pages_of_parent(repository, options.image, believed)
         receiver = Receiver(writer, page_of, options.sealing.key, progress)
         with _agent(delivered, bundle) as channel:
             channel.send(request)
@@ -93,13 +94,13 @@ def _request(options: CaptureOptions, delivered: Delivered) -> Request:
     )
 
 
-def _pages_of_parent(repository: Repository, image: str, signer: SigningKey) -> PageOf:
+def _pages_of_parent(repository: Repository, image: str, trusted: TrustedKeys) -> PageOf:
     """Reads pages of the image's newest generation; none if there is none of ours."""
     if image not in repository.images():
         return lambda chunk_id: None
     try:
-        parent = repository.manifest(image, None, TrustedKeys.of(signer.public))
-    except IntegrityError:  # damaged, or of a key before this one: only more is sent
+        parent = repository.manifest(image, None, trusted)
+    except IntegrityError:  # damaged, or of a key that nobody believes: only more is sent
         return lambda chunk_id: None
     refs = {ref.chunk_id: ref for ref in parent.pages}
     chunks = ChunkReader(repository.store)
