@@ -175,7 +175,7 @@ def _say_committed() -> None:
 def _say_done(done: Done) -> None:
     fetched, own = size(done.committed.fetched_bytes), size(done.committed.own_bytes)
     click.echo(f"done: this is generation {done.committed.journal.generation}")
-    click.echo(f"  {fetched} came from the server, {own} from this machine's own files")
+    click.echo(f"  {fetched} of content came from the server, {own} from this machine's own files")
     for path in done.vanished:
         click.echo(f"  {path_text(path)} was removed meanwhile; the next sync brings it back")
     if done.restart:

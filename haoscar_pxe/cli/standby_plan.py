@@ -11,7 +11,6 @@ from typing import Final
 
 from haoscar_pxe.cli.lines import path_text, size
 from haoscar_pxe.image.entry import Directory, File
-from haoscar_pxe.image.file_content import stream
 from haoscar_pxe.install.sync.plan import Change, PlannedChange, SyncPlan
 from haoscar_pxe.install.sync.running import Prepared
 from haoscar_pxe.install.sync.wanted import Goal
@@ -62,7 +61,7 @@ def _is_folder_times(change: PlannedChange) -> bool:
 
 
 def text_diff(plan: SyncPlan, goal: Goal, root: Path) -> Iterator[str]:
-    """Unified diffs of text files that are replaced, from what stands there to what comes."""
+    """Unified diffs of text files that are replaced, secrets not among them: here, and to come."""
     for each in plan.changes:
         if each.change == "replace" and isinstance(each.wanted, File):
             old = _old_text(root / os.fsdecode(each.path))
@@ -85,10 +84,13 @@ def _old_text(path: Path) -> list[str] | None:
 def _new_text(entry: File, goal: Goal) -> list[str] | None:
     if entry.size_bytes > DIFF_BYTES:
         return None
-    declared = [goal.declared.content.get(extent.chunk_id) for extent in entry.extents]
+    content = bytearray(entry.size_bytes)
+    for each in entry.extents:
+        own = goal.declared.content.get(each.chunk_id)
+        data = goal.source.chunk(each.chunk_id) if own is None else own
+        content[each.offset_bytes : each.offset_bytes + len(data)] = data
     try:
-        whole = declared[0] if declared and declared[0] else b"".join(stream(entry, goal.chunks))
-        return whole.decode().splitlines(keepends=True)
+        return content.decode().splitlines(keepends=True)
     except UnicodeDecodeError:
         return None
 

@@ -19,9 +19,11 @@ from haoscar_pxe.image.progress import Silence, unwatched
 from haoscar_pxe.image.reader import ChunkReader, entries
 from haoscar_pxe.image.repository import Repository
 from haoscar_pxe.image.restore import restore
+from haoscar_pxe.image.source import FolderSource
 from haoscar_pxe.install.sync import journal as journals
 from haoscar_pxe.install.sync.barrier import sync_only
 from haoscar_pxe.install.sync.carry_out import Standby, finish
+from haoscar_pxe.install.sync.fetching import Fetching
 from haoscar_pxe.install.sync.journal import Mounted
 from haoscar_pxe.install.sync.plan import Had
 from haoscar_pxe.install.sync.planning import Before, commit, make_plan
@@ -93,7 +95,9 @@ class Syncing:
 
     def _commit(self) -> None:
         """Plan and stage as `haoscar-pxe sync` does; all content is read, nothing is trusted."""
-        goal = Goal(self._manifest(2), self._chunks(), NOBODY)
+        manifest = self._manifest(2)
+        source = FolderSource(self.repository.path)
+        goal = Goal(manifest, Fetching(source, manifest, opening=RING), NOBODY)
         old = self._manifest(1)
         before = Before(Had(IMAGE, 1, old.layout, False), None, -1, frozenset())
         made = make_plan(goal, before, self._standby, unwatched)

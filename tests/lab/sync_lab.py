@@ -27,6 +27,8 @@ from haoscar_pxe.image.reader import ChunkReader
 from haoscar_pxe.image.repository import Repository
 from haoscar_pxe.image.sealing_keys import KeyFolder
 from haoscar_pxe.image.signing import SigningKey, TrustedKeys
+from haoscar_pxe.image.source import FolderSource
+from haoscar_pxe.install.sync.fetching import Fetching
 from haoscar_pxe.install.sync.wanted import Declared, Goal
 from haoscar_pxe.nodes.declare import interface, new_node
 from haoscar_pxe.nodes.node import Node, NodeState
@@ -133,7 +135,8 @@ class Lab:
         manifest = self.repository.manifest("primary", generation, self.trusted)
         chunks = ChunkReader(self.repository.store, opening=self._keys.ring("primary"))
         changes = identity(NODE, GenerationFiles(manifest, chunks), manifest.layout, Site())
-        goal = Goal(manifest, chunks, Declared.of(changes))
+        source = Fetching(FolderSource(self.repository.path), manifest)
+        goal = Goal(manifest, source, Declared.of(changes))
         free, own = goal.free_times(), frozenset(each.path for each in OWN_PATHS)
         mount = self.folder / "mnt"
         with mounted(disk or self.machine.disk, manifest.layout, mount, run) as found:

@@ -49,7 +49,7 @@ def make_plan(goal: Goal, before: Before, standby: Standby, watched: Watched) ->
         since_ns=before.since_ns if before.goal else -1,
         kept=before.kept | staging_paths(standby.mount_points),
         free_times=goal.free_times(),
-        boxes=goal.chunks,
+        boxes=lambda: goal.source.boxes,
     )
     try:
         root_fd = open_root(standby.root)
@@ -86,14 +86,17 @@ def commit(
 
     On an error nothing has changed. Raises StorageError, IntegrityError.
     """
-    lying = chunks_lying_here(before.entries(), made.staged.values())
+    needed = made.staged.values()
+    lying = chunks_lying_here(before.entries(), needed, goal.source.references)
     declared = goal.declared.content | {each.chunk_id: each.content for each in own}
     root_fd = open_root(standby.root)
     try:
-        content = OwnFirst(root_fd, lying, declared, goal.chunks)
+        content = OwnFirst(root_fd, lying, declared, goal.source)
+        goal.source.hold(content.own)
         with watched("making the new files") as progress:
             journal = stage_and_commit(made.with_own(own), content, standby, progress)
     finally:
+        goal.source.hold(lambda chunk_id: None)
         os.close(root_fd)
     return Committed(journal, content.own_bytes, content.fetched_bytes)
 

@@ -10,7 +10,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
@@ -23,14 +23,16 @@ from haoscar_pxe.image.http_store import HttpStore
 from haoscar_pxe.image.layout import DiskLayout
 from haoscar_pxe.image.manifest import Manifest, manifest_id, open_manifest
 from haoscar_pxe.image.progress import Watched
-from haoscar_pxe.image.reader import ChunkReader
 from haoscar_pxe.image.signing import TrustedKeys
+from haoscar_pxe.image.source import HttpSource
 from haoscar_pxe.install.opening import opening_keys
 from haoscar_pxe.install.server import Server, ServerRefusedError, UnheardError, Wanted
 from haoscar_pxe.install.sync import journal as journals
 from haoscar_pxe.install.sync.barrier import settle
 from haoscar_pxe.install.sync.carry_out import Standby, finish
+from haoscar_pxe.install.sync.fetching import Fetching
 from haoscar_pxe.install.sync.finisher_ready import make_ready, why_not_ready
+from haoscar_pxe.install.sync.kept_pages import keep, read_kept
 from haoscar_pxe.install.sync.plan import Had, SyncPlan
 from haoscar_pxe.install.sync.planning import Before, Committed, commit, make_plan
 from haoscar_pxe.install.sync.record import (
@@ -109,22 +111,12 @@ class RunningStandby:
         trusted = trusted_keys(root)
         sealed, manifest = self._manifest(order, record, trusted, patience_s)
         old = _if_readable(lambda: own_manifest(root, trusted))
-        packs, old_packs = self._packs(manifest, record, patience_s), []
-        if old is not None:
-            old_packs = _if_readable(lambda: self._packs(old, record, patience_s)) or []
-        store = HttpStore(
-            self.server.base_url,
-            record.token,
-            pack_ids=sorted({*packs, *old_packs}),
-            patience_s=patience_s,
-            on_wait=self.server.on_wait,
-        )
-        with closing(store):
-            chunks = ChunkReader(store, opening=opening_keys(order.opening_keys, manifest))
-            goal = Goal(manifest, chunks, Declared.of(order.identity))
+        with ExitStack() as opened:
+            fetching = self._fetching(opened, order, manifest, old, record, patience_s)
+            goal = Goal(manifest, fetching, Declared.of(order.identity))
             had = None
-            if old is not None and old_packs:
-                had = Goal(old, chunks, Declared.of(record.identity))
+            if old is not None and _if_readable(lambda: _read_pages(fetching, old)):
+                had = Goal(old, fetching, Declared.of(record.identity))
             before = Before(
                 had=_had(record, old.layout if old else None),
                 goal=had,
@@ -154,6 +146,8 @@ class RunningStandby:
         )
         on_commit()
         vanished = self.finish(committed.journal)
+        with suppress(HaoscarError):  # only a cache
+            keep(own_folder(self.standby.root), manifest, prepared.goal.source)
         changed = [each.path for each in prepared.plan.changes]
         release = platform.release()
         return Done(
@@ -187,9 +181,29 @@ class RunningStandby:
             )
         return sealed, open_manifest(sealed, trusted, name)
 
-    def _packs(self, manifest: Manifest, record: StandbyRecord, patience_s: int) -> list[str]:
-        wanted = Wanted(manifest.image, manifest.generation, record.token, patience_s)
-        return self.server.pack_ids(wanted)
+    def _fetching(
+        self,
+        opened: ExitStack,
+        order: SyncOrder,
+        newer: Manifest,
+        older: Manifest | None,
+        record: StandbyRecord,
+        patience_s: int,
+    ) -> Fetching:
+        store = HttpStore(
+            self.server.base_url,
+            record.token,
+            patience_s=patience_s,
+            on_wait=self.server.on_wait,
+        )
+        opened.enter_context(closing(store))
+        return Fetching(
+            HttpSource(store),
+            newer,
+            older,
+            opening=opening_keys(order.opening_keys, newer),
+            kept=read_kept(own_folder(self.standby.root)),
+        )
 
 
 @contextmanager
@@ -229,6 +243,13 @@ def _kept(order: SyncOrder) -> frozenset[bytes]:
 
 def _had(record: StandbyRecord, layout: DiskLayout | None) -> Had:
     return Had(record.image, record.generation, layout, record.uses_heads_core)
+
+
+def _read_pages(fetching: Fetching, manifest: Manifest) -> bool:
+    """Read all pages, kept or fetched. Raises RepositoryError where one is not to be had."""
+    for ref in manifest.pages:
+        fetching.chunk(ref.chunk_id)
+    return True
 
 
 def _if_readable(read: Callable[[], T]) -> T | None:

@@ -30,7 +30,8 @@ from haoscar_pxe.image.entry import (
 )
 from haoscar_pxe.image.folders import open_below
 from haoscar_pxe.image.progress import Progress
-from haoscar_pxe.image.reader import ChunkReader, extents
+from haoscar_pxe.image.reader import extents
+from haoscar_pxe.install.sync.fetching import Fetching
 from haoscar_pxe.install.sync.places import Places
 
 NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -54,11 +55,12 @@ class Lying:
     size_bytes: int
 
 
-def chunks_lying_here(had: Iterable[Entry], wanted: Iterable[Entry]) -> dict[bytes, Lying]:
-    """Of the chunks that wanted files need, those that files of the old generation hold."""
-    needed = {
-        each.chunk_id for entry in wanted if isinstance(entry, File) for each in entry.extents
-    }
+def chunks_lying_here(
+    had: Iterable[Entry], wanted: Iterable[Entry], more: frozenset[bytes] = frozenset()
+) -> dict[bytes, Lying]:
+    """Of the chunks that wanted files need, and more, those that old files hold."""
+    files = (entry for entry in wanted if isinstance(entry, File))
+    needed = more.union(each.chunk_id for entry in files for each in entry.extents)
     found: dict[bytes, Lying] = {}
     for entry in had if needed else ():
         if isinstance(entry, File):
@@ -79,7 +81,7 @@ class OwnFirst:
         root_fd: int,
         lying: Mapping[bytes, Lying],
         declared: Mapping[bytes, bytes],
-        elsewhere: ChunkReader,
+        elsewhere: Fetching,
     ) -> None:
         self._root_fd = root_fd
         self._lying = lying
@@ -91,7 +93,7 @@ class OwnFirst:
     def of(self, entry: AnyFile) -> Iterator[tuple[int, bytes]]:
         """See Content. A file of ours that is not what it was is no error."""
         if isinstance(entry, SealedFile):  # no hash of its content is anywhere
-            for offset, data in extents(entry, self._elsewhere):
+            for offset, data in extents(entry, self._elsewhere.boxes):
                 self.fetched_bytes += len(data)
                 yield offset, data
             return
@@ -104,14 +106,18 @@ class OwnFirst:
     def _chunk(self, chunk_id: bytes) -> bytes:
         if (body := self._declared.get(chunk_id)) is not None:
             return body
-        if (lying := self._lying.get(chunk_id)) and (own := self._own(chunk_id, lying)):
+        if (own := self.own(chunk_id)) is not None:
             self.own_bytes += len(own)
             return own
         data = self._elsewhere.chunk(chunk_id)
         self.fetched_bytes += len(data)
         return data
 
-    def _own(self, chunk_id: bytes, lying: Lying) -> bytes | None:
+    def own(self, chunk_id: bytes) -> bytes | None:
+        """The chunk out of one of the standby's own files, verified; None if it is in none."""
+        lying = self._lying.get(chunk_id)
+        if lying is None:
+            return None
         parent, _, name = lying.path.rpartition(b"/")
         try:
             folder_fd = open_below(self._root_fd, parent)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
@@ -76,14 +76,14 @@ class Known:
     had: entries of the generation that it was made from, in order, under its identity; empty if
     they are not to be had. since_ns: the tree was these entries at this moment (CLOCK_REALTIME).
     kept: paths that are left alone on both sides, with all below them. free_times: paths whose
-    mtime may be any. boxes: opens sealed files, to compare what cannot be taken for unchanged.
+    mtime may be any. boxes: gives what opens sealed files, where one must be compared.
     """
 
     had: Iterable[Entry] = ()
     since_ns: int = -1
     kept: frozenset[bytes] = frozenset()
     free_times: frozenset[bytes] = frozenset()
-    boxes: ChunkReader | None = None
+    boxes: Callable[[], ChunkReader] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +286,7 @@ def _xattrs(here: Standing) -> tuple[tuple[bytes, bytes], ...]:
     return tuple((name, os.getxattr(here.proc_path, name, follow_symlinks=False)) for name in names)
 
 
-def _holds(entry: AnyFile, here: Standing, boxes: ChunkReader | None) -> bool:
+def _holds(entry: AnyFile, here: Standing, boxes: Callable[[], ChunkReader] | None) -> bool:
     """Whether the file has the entry's bytes and holes, by reading all of it."""
     try:
         fd = os.open(here.name, OPEN_FLAGS, dir_fd=here.folder_fd)
@@ -298,7 +298,7 @@ def _holds(entry: AnyFile, here: Standing, boxes: ChunkReader | None) -> bool:
         elif boxes is None:
             raise sealed_error(entry.path, entry.key_id)
         else:
-            wrong = wrong_secret(fd, entry, extents(entry, boxes))
+            wrong = wrong_secret(fd, entry, extents(entry, boxes()))
         return not wrong and not filled_hole(fd, entry)
     finally:
         os.close(fd)

@@ -25,7 +25,8 @@ from haoscar_pxe.image.entry import (
     sort_key,
 )
 from haoscar_pxe.image.manifest import Manifest
-from haoscar_pxe.image.reader import ChunkReader, entries, find
+from haoscar_pxe.image.reader import entries, find
+from haoscar_pxe.install.sync.fetching import Fetching
 from haoscar_pxe.nodes.order import IdentityChange
 
 NEW_FOLDER_MODE: Final = 0o755
@@ -138,16 +139,16 @@ class _Overlay:
 class Goal:
     """A generation under a node's identity: what its standby is, was, or shall be.
 
-    chunks: reads the generation's pages and content.
+    source: reads the generation's pages and content.
     """
 
     manifest: Manifest
-    chunks: ChunkReader
+    source: Fetching
     declared: Declared
 
     def entries(self) -> Iterator[Entry]:
         """What the tree shall hold, in order. Raises IntegrityError, StorageError."""
-        found = entries(self.manifest, self.chunks)
+        found = entries(self.manifest, self.source)
         return wanted_entries(found, self.declared, self._find, self.manifest.created_ns)
 
     def free_times(self) -> frozenset[bytes]:
@@ -156,4 +157,4 @@ class Goal:
         return self.declared.paths | {each for each in folders if self._find(each) is None}
 
     def _find(self, path: bytes) -> Entry | None:
-        return find(self.manifest, self.chunks, path)
+        return find(self.manifest, self.source, path)

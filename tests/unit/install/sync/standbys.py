@@ -12,10 +12,12 @@ from haoscar_pxe.image.reader import ChunkReader, entries
 from haoscar_pxe.image.repository import Repository
 from haoscar_pxe.image.restore import restore
 from haoscar_pxe.image.signing import TrustedKeys
+from haoscar_pxe.image.source import FolderSource
 from haoscar_pxe.install import identity
 from haoscar_pxe.install.sync import journal as journals
 from haoscar_pxe.install.sync.barrier import sync_only
 from haoscar_pxe.install.sync.carry_out import Standby, finish
+from haoscar_pxe.install.sync.fetching import Fetching
 from haoscar_pxe.install.sync.journal import Mounted
 from haoscar_pxe.install.sync.plan import Had, SyncPlan
 from haoscar_pxe.install.sync.planning import Before, Committed, commit, make_plan
@@ -77,7 +79,8 @@ class Site:
 
     def goal(self, manifest: Manifest) -> Goal:
         """The generation under the standby's identity."""
-        return Goal(manifest, self.reader(), Declared.of(IDENTITY))
+        source = FolderSource(self.folder / "repository")
+        return Goal(manifest, Fetching(source, manifest), Declared.of(IDENTITY))
 
     def before(self, had: Manifest, since_ns: int = NOW_NS) -> Before:
         """What the standby was made from, and is known to have been since."""
