@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from haoscar_pxe.image.delta_making import make_delta
 from haoscar_pxe.image.manifest import Manifest
 from haoscar_pxe.image.progress import unwatched
 from haoscar_pxe.image.source import Blob, FolderSource
-from haoscar_pxe.image.store import PackStore
+from haoscar_pxe.image.store import PackStore, StoreUnreachableError
 from haoscar_pxe.install.sync.fetching import Fetching
 from haoscar_pxe.install.sync.kept_pages import keep, read_kept
 from haoscar_pxe.install.sync.plan import Had
@@ -138,3 +139,46 @@ def test_nothing_kept_and_damaged_pages_are_no_error(site: Site) -> None:
     assert [len(fetching.page(ref)) for ref in first.pages] == [
         ref.entry_count for ref in first.pages
     ]
+
+
+class LeavingServer(Fetching):
+    """Goes away after so many chunks of content."""
+
+    left = 3
+
+    def chunk(self, chunk_id: bytes) -> bytes:
+        data = super().chunk(chunk_id)
+        if len(data) > 20_000:
+            self.left -= 1
+            if self.left < 0:
+                raise StoreUnreachableError("nothing received for 60 s")
+        return data
+
+
+@needs_root
+def test_a_server_that_goes_away_leaves_the_old_tree_and_nothing_beside_it(site: Site) -> None:
+    first, second, _ = changed(site)
+    source = FolderSource(site.folder / "repository")
+    with pytest.raises(StoreUnreachableError):
+        sync(site, first, second, LeavingServer(source, second, first))
+    assert site.differences(first) == []
+    assert list(site.standby.boot_folder.iterdir()) == []
+
+
+@needs_root
+def test_a_full_disk_leaves_the_old_tree_and_says_so(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The plan asked for room before; others may have taken it since."""
+    first, second, _ = changed(site)
+
+    def full(fd: int, size_bytes: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    source = FolderSource(site.folder / "repository")
+    with monkeypatch.context() as disk:
+        disk.setattr("haoscar_pxe.install.sync.stage.os.ftruncate", full)
+        with pytest.raises(StorageError, match=r"No space left on device \(\d") as caught:
+            sync(site, first, second, Fetching(source, second, first))
+    assert "run the same command again" in caught.value.hint
+    assert site.differences(first) == []
