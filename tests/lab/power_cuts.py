@@ -8,7 +8,6 @@ was finished by what GRUB boots, or had been done already.
 
 from __future__ import annotations
 
-import shutil
 import sys
 import tempfile
 import time
@@ -18,8 +17,7 @@ from random import Random
 
 import click
 
-from haoscar_pxe.command import run
-from tests.lab.sync_lab import Lab, lab
+from tests.lab.sync_lab import Lab, lab, without_staging
 
 STARTS = "HEAD standby is generation 1"
 COMMITTED = "committed"
@@ -33,12 +31,11 @@ def power_cuts(cuts: int, seed: int) -> None:
     """Exit status 0 only if every cut ended as the new generation."""
     dice, counts, lost = Random(seed), Counter[str](), []
     with tempfile.TemporaryDirectory(prefix="haoscar-cuts-") as folder, lab(Path(folder)) as made:
-        installed = Path(folder, "installed")
-        _copy(made.machine.disk, installed)
+        installed = made.copy_of_disk(Path(folder, "installed"))
         before_s, after_s = _measure(made)
         click.echo(f"undisturbed: committed after {before_s:.1f} s, done {after_s:.1f} s later")
         for number in range(cuts):
-            _copy(installed, made.machine.disk)
+            made.put_disk(installed)
             is_late = number % 2 == 1
             after, span_s = (COMMITTED, after_s) if is_late else (STARTS, before_s)
             delay_s = dice.random() * span_s
@@ -68,8 +65,8 @@ def _measure(made: Lab) -> tuple[float, float]:
 
 def _judge(made: Lab, cut: Path) -> tuple[str, list[str]]:
     """In which state the cut left the disk, and what is wrong after the next start."""
-    _copy(made.machine.disk, cut)
-    old, new = (_without_staging(made.differences(number, cut)) for number in (1, 2))
+    cut = made.what_the_cut_left(cut)
+    old, new = (without_staging(made.differences(number, cut)) for number in (1, 2))
     said = made.boot_again()
     wrong = [f"after the next start: {each}" for each in made.differences(2)]
     was_finished = "finishing primary generation 2" in said
@@ -79,17 +76,6 @@ def _judge(made: Lab, cut: Path) -> tuple[str, list[str]]:
         state = "old tree" if not old else "new tree" if not new else "a mixture"
         return f"{state} and a journal: GRUB booted what finishes it", wrong
     return ("old generation, synced anew" if not old else "new generation"), wrong
-
-
-def _without_staging(differences: list[str]) -> list[str]:
-    return [each for each in differences if ".haoscar-pxe-sync" not in each]
-
-
-def _copy(disk: Path, to: Path) -> None:
-    to.unlink(missing_ok=True)
-    run(["cp", "--sparse=always", str(disk), str(to)])
-    assert to.stat().st_size == disk.stat().st_size
-    shutil.copymode(disk, to)
 
 
 if __name__ == "__main__":

@@ -127,6 +127,26 @@ class Lab:
         self.machine.power_off()
         return said
 
+    def copy_of_disk(self, to: Path) -> Path:
+        """A copy of the machine's disk, as it is."""
+        run(["cp", "--sparse=always", str(self.machine.disk), str(to)])
+        return to
+
+    def put_disk(self, disk: Path) -> None:
+        """Give the machine, which is off, a disk like this one."""
+        self.machine.disk.unlink()
+        run(["cp", "--sparse=always", str(disk), str(self.machine.disk)])
+
+    def what_the_cut_left(self, disk: Path) -> Path:
+        """A copy of the machine's disk as the kernel finds it, with its journal replayed."""
+        self.copy_of_disk(disk)
+        place = f"loop,offset={MIB},sizelimit={2 * GIB}"
+        mount = self.folder / "mnt"
+        mount.mkdir(exist_ok=True)
+        run(["mount", "-t", "ext4", "-o", place, str(disk), str(mount)])
+        run(["umount", str(mount)])
+        return disk
+
     def differences(self, generation: int, disk: Path | None = None) -> list[str]:
         """How the disk of the machine, which is off, differs from what was declared.
 
@@ -182,3 +202,8 @@ def lab(folder: Path) -> Iterator[Lab]:
                 syncing_head.change(head, release)
                 made.capture()
                 yield made
+
+
+def without_staging(differences: list[str]) -> list[str]:
+    """Less what lies beside the tree as long as a sync is not finished."""
+    return [each for each in differences if ".haoscar-pxe-sync" not in each]

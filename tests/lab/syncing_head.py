@@ -44,6 +44,8 @@ echo "HEAD $(cat /etc/hostname) is generation $generation, by kernel $(cat /proc
 if [ "$generation" = 1 ]; then
     modprobe virtio_net
     until ifconfig eth0 10.77.0.20 netmask 255.255.255.0 up; do sleep 0.2; done
+    # What is half applied must reach the disk, or a power cut finds all of it or nothing.
+    while :; do sync; sleep 0.05; done &
     /usr/local/sbin/haoscar-pxe sync --yes
     echo "SYNC ended with $?, generation $(cat /etc/generation)"
 fi
@@ -66,7 +68,7 @@ def make(root: Path, kernel_tree: Path, release: str) -> None:
     shutil.copytree(source, root / "lib/modules" / release, symlinks=True, dirs_exist_ok=True)
     shutil.copy2(kernel_tree / f"boot/vmlinuz-{release}", root / f"boot/vmlinuz-{release}")
     shutil.copy2(kernel_tree / f"boot/config-{release}", root / f"boot/config-{release}")
-    for applet in ("sh", "mount", "cat", "sleep", "ifconfig", "modprobe"):
+    for applet in ("sh", "mount", "cat", "sleep", "sync", "ifconfig", "modprobe"):
         (root / "bin" / applet).symlink_to("busybox")
     (root / "sbin/init").write_text(INIT)
     (root / "sbin/init").chmod(0o755)
