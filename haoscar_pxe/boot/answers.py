@@ -4,7 +4,8 @@ Addresses and decisions follow from the registry; nothing is remembered here but
 again (opened generations, boot files) and the leases of strangers.
 
 What a machine is sent before it has its order contains no secret. An order is given to whoever
-asks with an armed node's MAC from that node's own address; only its token opens manifests and
+asks with an armed node's MAC from that node's own address, for a time and so often as the
+administrator said, for it holds what opens the image's secrets. Only its token opens manifests and
 packs. It goes on doing that for the node that was installed with it, until it is armed anew.
 """
 
@@ -30,6 +31,7 @@ from haoscar_pxe.boot.pxelinux import InstallFiles, configuration, mac_of_config
 from haoscar_pxe.config import InstallConfig, ServeConfig
 from haoscar_pxe.errors import HaoscarError, NodeError, RepositoryError
 from haoscar_pxe.image.store import is_pack_id
+from haoscar_pxe.nodes.arming import why_not_armed
 from haoscar_pxe.nodes.asking import (
     Asker,
     DhcpAnswer,
@@ -41,11 +43,12 @@ from haoscar_pxe.nodes.asking import (
 )
 from haoscar_pxe.nodes.declare import canonical_mac, routed
 from haoscar_pxe.nodes.node import Interface, Node, NodeState
-from haoscar_pxe.nodes.order import NodeEvent, Step
+from haoscar_pxe.nodes.order import InstallOrder, NodeEvent, Step
 from haoscar_pxe.nodes.registry import Registry
 
 log = logging.getLogger(__name__)
 
+ARMED_STATES = (NodeState.ARMED, NodeState.INSTALLING)
 ARCH_BIOS = 0  # RFC 4578 section 2.1
 _ENDS = {Step.INSTALLED: NodeState.INSTALLED, Step.FAILED: NodeState.FAILED}
 
@@ -71,7 +74,7 @@ class BootAnswers:
     def decision(self, mac: str) -> tuple[BootDecision, Node | None]:
         """What the machine with this MAC boots, and the node that it is."""
         node = self.registry.by_mac(mac)
-        return decide(mac, node, self.generations.images()), node
+        return decide(mac, node, self.generations.images(), self.now_ns()), node
 
     def dhcp(self, asker: Asker) -> DhcpDecision:
         """See Answers."""
@@ -163,7 +166,7 @@ class BootAnswers:
             return Refusal(404, f"no node has the MAC {mac}: 'haoscar-pxe node add' makes it known")
         if not owns_address(node, peer_ip):
             return Refusal(403, f"{peer_ip} is not the address of {node.name}")
-        decision = decide(mac, node, self.generations.images())
+        decision = decide(mac, node, self.generations.images(), self.now_ns())
         if decision.boot is not Boot.INSTALL:
             return Refusal(409, decision.reason)
         return self._give_order(node)
@@ -182,8 +185,26 @@ class BootAnswers:
         except HaoscarError as error:
             log.error("no order for %s: %s (%s)", node.name, error, error.hint)
             return Refusal(409, f"{error} ({error.hint})" if error.hint else str(error))
-        self.registry.change(node.name, lambda old: _installing(old, order.generation))
+        try:
+            self.registry.change(node.name, lambda old: self._ordered(old, order))
+        except NodeError as error:
+            return Refusal(409, str(error))
         return msgspec.json.encode(order)
+
+    def _ordered(self, node: Node, order: InstallOrder) -> Node:
+        """The node once this order was given: counted under the registry's lock.
+
+        Raises NodeError if somebody else was given the last one, or the node was changed meanwhile.
+        """
+        if why_not := why_not_armed(node, self.now_ns()):
+            raise NodeError(why_not)
+        if node.order_token != order.token or node.state not in ARMED_STATES:
+            raise NodeError(f"{node.name} was changed just now; ask again")
+        arming = msgspec.structs.replace(node.arming, given=node.arming.given + 1)
+        log.info("%s: order %d of %d given", node.name, arming.given, arming.orders)
+        return msgspec.structs.replace(
+            for_generation(node, order.generation), state=NodeState.INSTALLING, arming=arming
+        )
 
     def may_fetch(self, token: str) -> bool:
         """See Answers."""
@@ -244,7 +265,3 @@ class BootAnswers:
         if (state := _ENDS.get(event.step)) and node.state is NodeState.INSTALLING:
             self.registry.change(node.name, lambda old: msgspec.structs.replace(old, state=state))
         return None
-
-
-def _installing(node: Node, generation: int) -> Node:
-    return msgspec.structs.replace(for_generation(node, generation), state=NodeState.INSTALLING)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
+from haoscar_pxe.nodes.arming import utc, why_not_armed
 from haoscar_pxe.nodes.node import Node, NodeState
 
 
@@ -32,19 +33,21 @@ class BootDecision:
     reason: str
 
 
-def decide(mac: str, node: Node | None, known_images: frozenset[str]) -> BootDecision:
+def decide(mac: str, node: Node | None, known_images: frozenset[str], now_ns: int) -> BootDecision:
     """Choose what the machine with this MAC boots.
 
-    known_images: those with at least one generation in the repository.
+    known_images: those with at least one generation in the repository. now_ns: since 1970.
     """
     if node is None:
         return BootDecision(Boot.MENU, f"no node has the MAC {mac}")
     if node.state in (NodeState.ARMED, NodeState.INSTALLING):
-        return _install(node, known_images)
+        return _install(node, known_images, now_ns)
     return BootDecision(Boot.LOCAL_DISK, _why_local(node))
 
 
-def _install(node: Node, known_images: frozenset[str]) -> BootDecision:
+def _install(node: Node, known_images: frozenset[str], now_ns: int) -> BootDecision:
+    if why_not := why_not_armed(node, now_ns):
+        return BootDecision(Boot.LOCAL_DISK, why_not)
     if node.image not in known_images:
         return BootDecision(
             Boot.LOCAL_DISK,
@@ -53,9 +56,16 @@ def _install(node: Node, known_images: frozenset[str]) -> BootDecision:
         )
     if node.state is NodeState.INSTALLING:
         return BootDecision(
-            Boot.INSTALL, f"{node.name} began an installation that it has not finished"
+            Boot.INSTALL,
+            f"{node.name} began an installation that it has not finished ({_arming(node)})",
         )
-    return BootDecision(Boot.INSTALL, f"{node.name} is armed for installation as {node.role}")
+    reason = f"{node.name} is armed for installation as {node.role} ({_arming(node)})"
+    return BootDecision(Boot.INSTALL, reason)
+
+
+def _arming(node: Node) -> str:
+    found = node.arming
+    return f"until {utc(found.until_ns)}, {found.given} of {found.orders} orders given"
 
 
 def _why_local(node: Node) -> str:

@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+import time
 from ipaddress import IPv4Interface
 from typing import get_args
 
 import click
 import msgspec
 
+from haoscar_pxe.cli.duration import Duration
 from haoscar_pxe.cli.output import json_option, moment, print_json, print_table
 from haoscar_pxe.cli.site import Site, pass_site
 from haoscar_pxe.errors import NodeError
-from haoscar_pxe.nodes.declare import armed, checked, interface, new_node
-from haoscar_pxe.nodes.node import Interface, Node, NodeState, Role, Wipe
+from haoscar_pxe.nodes.arming import ARMED_FOR_S, ORDERS_PER_ARMING, new_arming
+from haoscar_pxe.nodes.declare import (
+    armed,
+    checked,
+    interface,
+    new_node,
+)
+from haoscar_pxe.nodes.node import Arming, Interface, Node, NodeState, Role, Wipe
 from haoscar_pxe.nodes.registry import RecordedEvent
 
 HIDDEN = "(hidden)"
 NEWEST = "newest"
+
+
+for_option = click.option(
+    "--for", "for_s", type=Duration(), help="How long it stays armed: 90m, 8h, 2d. Default: 24h."
+)
+uses_option = click.option(
+    "--uses",
+    type=click.IntRange(1, 100),
+    help=f"How many orders it may be given meanwhile; each installation that is begun anew takes "
+    f"one. Default: {ORDERS_PER_ARMING}.",
+)
 
 
 @click.group()
@@ -42,10 +61,14 @@ def node() -> None:
     show_default=True,
     help="blank: only an empty disk is touched. any: the chosen disk is erased.",
 )
+@for_option
+@uses_option
 @pass_site
 def add(
     site: Site,
     name: str,
+    for_s: float | None,
+    uses: int | None,
     mac: str,
     address: str,
     gateway: str,
@@ -57,10 +80,15 @@ def add(
     disk: str,
     wipe: Wipe,
 ) -> None:
-    """Make machine NAME known, and arm it: its next network boot installs it."""
+    """Make machine NAME known, and arm it: its next network boot installs it.
+
+    The order that it is then given opens the secrets of the image, so it is given for a time and a
+    number of times only.
+    """
     first = interface(mac, address, gateway, named)
     made = new_node(
         name,
+        arming=_arming(for_s, uses),
         role=role,
         image=image,
         interfaces=(first, *(_interface(each) for each in also)),
@@ -69,7 +97,10 @@ def add(
         wipe=wipe,
     )
     site.registry.add(made)
-    click.echo(f"{name} is armed: its next network boot installs {image} on {_disk_words(made)}")
+    click.echo(
+        f"{name} is armed until {moment(made.arming.until_ns)}: its next network boot installs "
+        f"{image} on {_disk_words(made)}"
+    )
     for remark in _remarks(site, made):
         click.echo(f"but {remark}")
 
@@ -113,6 +144,7 @@ def show(site: Site, name: str, as_json: bool) -> None:
     rows = [
         ["role", found.role],
         ["state", found.state.value],
+        ["armed", _arming_words(found)],
         ["image", f"{found.image}, {found.generation or NEWEST} generation"],
         ["ordered", str(found.ordered_generation or "nothing yet")],
         ["interfaces", interfaces],
@@ -127,6 +159,8 @@ def show(site: Site, name: str, as_json: bool) -> None:
 @node.command("set")
 @click.argument("name")
 @click.option("--install", "install", is_flag=True, help="Arm it: its next network boot installs.")
+@for_option
+@uses_option
 @click.option("--installed", is_flag=True, help="Count it as installed: it boots its own disk.")
 @click.option("--image", help="The image it is made from.")
 @click.option("--generation", help=f"A number, or '{NEWEST}'.")
@@ -140,6 +174,8 @@ def set_node(
     site: Site,
     name: str,
     install: bool,
+    for_s: float | None,
+    uses: int | None,
     installed: bool,
     image: str | None,
     generation: str | None,
@@ -152,6 +188,10 @@ def set_node(
     """Change node NAME; what is not given stays."""
     if install and installed:
         raise NodeError("--install and --installed contradict each other")
+
+    if not install and (for_s or uses):
+        raise NodeError("--for and --uses say how --install arms it; give that too")
+    armed_now = _arming(for_s, uses)
 
     def changed(old: Node) -> Node:
         boot = old.boot_interface
@@ -170,10 +210,11 @@ def set_node(
             wipe=wipe or old.wipe,
             state=NodeState.INSTALLED if installed else old.state,
         )
-        return checked(armed(new) if install else new)
+        return checked(armed(new, armed_now) if install else new)
 
     after = site.registry.change(name, changed)
-    click.echo(f"{name} is {after.state.value}; {after.image} on {_disk_words(after)}")
+    until = f" until {moment(after.arming.until_ns)}" if install else ""
+    click.echo(f"{name} is {after.state.value}{until}; {after.image} on {_disk_words(after)}")
 
 
 @node.command()
@@ -218,6 +259,15 @@ def _generation(found: Node) -> str:
 def _disk_words(found: Node) -> str:
     disk = "the only disk that fits" if found.disk == "auto" else found.disk
     return f"{disk}, {'if it is blank' if found.wipe == 'blank' else 'whatever is on it'}"
+
+
+def _arming(for_s: float | None, uses: int | None) -> Arming:
+    return new_arming(time.time_ns(), for_s=for_s or ARMED_FOR_S, orders=uses or ORDERS_PER_ARMING)
+
+
+def _arming_words(found: Node) -> str:
+    given = f"{found.arming.given} of {found.arming.orders} orders given"
+    return f"until {moment(found.arming.until_ns)}, {given}" if found.arming.orders else "never"
 
 
 def _interface_words(each: Interface) -> str:

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import re
 import secrets
+import time
 import uuid
 from ipaddress import IPv4Address, IPv4Interface
 
 import msgspec
 
 from haoscar_pxe.errors import NodeError
-from haoscar_pxe.nodes.node import Interface, Node, NodeState, Role, Wipe
+from haoscar_pxe.nodes.arming import new_arming
+from haoscar_pxe.nodes.node import Arming, Interface, Node, NodeState, Role, Wipe
 
 TOKEN_BYTES = 24
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
@@ -75,8 +77,12 @@ def new_node(
     generation: int | None = None,
     disk: str = "auto",
     wipe: Wipe = "blank",
+    arming: Arming | None = None,
 ) -> Node:
-    """A node that was never seen before: armed, with a machine-id and a token of its own."""
+    """A node that was never seen before: armed, with a machine-id and a token of its own.
+
+    arming: None begins now and is as long as usual.
+    """
     return checked(
         Node(
             name=name,
@@ -89,6 +95,7 @@ def new_node(
             wipe=wipe,
             machine_id=uuid.uuid4().hex,
             order_token=secrets.token_urlsafe(TOKEN_BYTES),
+            arming=arming or new_arming(time.time_ns()),
         )
     )
 
@@ -124,8 +131,11 @@ def routed(node: Node, gateway: str) -> Node:
     return msgspec.structs.replace(node, interfaces=(with_gateway, *others))
 
 
-def armed(node: Node) -> Node:
-    """The node, to be installed at its next network boot; what was ordered before is void."""
-    return msgspec.structs.replace(
-        node, state=NodeState.ARMED, order_token=secrets.token_urlsafe(TOKEN_BYTES)
-    )
+def armed(node: Node, arming: Arming | None = None) -> Node:
+    """The node, to be installed at its next network boot; what was ordered before is void.
+
+    arming: None begins now and is as long as usual.
+    """
+    arming = arming or new_arming(time.time_ns())
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    return msgspec.structs.replace(node, state=NodeState.ARMED, order_token=token, arming=arming)

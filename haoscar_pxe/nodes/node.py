@@ -41,6 +41,17 @@ class Interface(Struct, frozen=True, kw_only=True):
     name: str = ""
 
 
+class Arming(Struct, frozen=True, kw_only=True):
+    """For how long and how often a node may be given its order, which opens the image's secrets.
+
+    until_ns: nanoseconds since 1970. orders: how many may be given; given: how many were.
+    """
+
+    until_ns: int = 0
+    orders: int = 0
+    given: int = 0
+
+
 class Node(Struct, frozen=True, kw_only=True):
     """One machine.
 
@@ -50,6 +61,7 @@ class Node(Struct, frozen=True, kw_only=True):
     wipe: "blank" touches an empty disk only; "any" may erase the chosen disk, whatever is on it.
     order_token: proof that a request belongs to the order given out; new at each arming.
     machine_id: the /etc/machine-id the node receives, 32 hexadecimal digits.
+    arming: the last one; it counts while the node is armed or installing.
     ordered_generation: what its last order named; what it has once it is installed.
     """
 
@@ -63,6 +75,7 @@ class Node(Struct, frozen=True, kw_only=True):
     wipe: Wipe = "blank"
     machine_id: str
     order_token: str
+    arming: Arming = Arming()
     ordered_generation: int | None = None
 
     @property

@@ -54,7 +54,10 @@ def open_generation(config: Config, node: Node) -> OpenGeneration:
     bundle = build_bundle(paths.bundle_cache)
     made = prepare(manifest, files, bundle, paths.boot_cache, trusted)
     rehearsed = msgspec.structs.replace(
-        armed(node), generation=manifest.generation, disk="auto", wipe="blank"
+        armed(node),
+        generation=manifest.generation,
+        disk="auto",
+        wipe="blank",
     )
     changes = identity(rehearsed, files, manifest.layout, _site(config))
     return OpenGeneration(manifest, files, chunks, rehearsed, changes, made.kernel)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
@@ -17,6 +18,7 @@ from haoscar_pxe.boot.identity import Site
 from haoscar_pxe.config import InstallConfig, ServeConfig
 from haoscar_pxe.image.sealing_keys import KeyFolder
 from haoscar_pxe.image.signing import SigningKey, TrustedKeys
+from haoscar_pxe.nodes.arming import new_arming
 from haoscar_pxe.nodes.asking import Asker, DhcpAnswer, Refusal, Silence
 from haoscar_pxe.nodes.declare import armed, interface, new_node
 from haoscar_pxe.nodes.node import NodeState
@@ -245,3 +247,35 @@ def test_a_new_capture_is_what_an_armed_node_gets(answers: BootAnswers, tmp_path
     key = SigningKey.generate()
     small_image.make(tmp_path / "images", key)
     assert answers.install_files(answers.registry.get("standby")).generation == 2
+
+
+def test_orders_are_counted_and_no_more_are_given_than_were_allowed(answers: BootAnswers) -> None:
+    answers.registry.change("standby", lambda n: armed(n, new_arming(answers.now_ns(), orders=2)))
+    token = order(answers).token
+    order(answers)
+    assert answers.registry.get("standby").arming.given == 2
+    refusal = answers.order(MAC, IP)
+    assert isinstance(refusal, Refusal)
+    assert refusal.status == 409
+    assert "given 2 orders" in refusal.reason
+    assert "node set standby --install" in refusal.reason
+    assert answers.may_fetch(token), "what it was ordered before goes on"
+    assert b"LOCALBOOT" in bytes(answers.tftp(CONFIGURATION, IP) or b"")
+
+
+def test_two_that_ask_at_once_do_not_share_the_last_order(answers: BootAnswers) -> None:
+    """The count is looked at again under the registry's lock."""
+    arming = new_arming(answers.now_ns(), orders=1)
+    answers.registry.change("standby", lambda node: armed(node, arming))
+    with ThreadPoolExecutor(8) as pool:
+        given = list(pool.map(lambda _: answers.order(MAC, IP), range(8)))
+    assert sum(isinstance(each, bytes) for each in given) == 1
+
+
+def test_no_order_is_given_after_the_time(answers: BootAnswers) -> None:
+    end_ns = answers.registry.get("standby").arming.until_ns
+    late = replace(answers, now_ns=lambda: end_ns)
+    refusal = late.order(MAC, IP)
+    assert isinstance(refusal, Refusal)
+    assert "was armed until" in refusal.reason
+    assert isinstance(replace(answers, now_ns=lambda: end_ns - 1).order(MAC, IP), bytes)
