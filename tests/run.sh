@@ -12,6 +12,6 @@ say "types"
 say "layers"
 "$bin/lint-imports" --no-cache
 say "tests that need nothing"
-"$bin/pytest" -q --cov --cov-report=term:skip-covered haoscar_pxe tests/unit
+"$bin/pytest" -q --cov --cov-report=term:skip-covered haoscar_pxe tests/unit tests/lease
 say "tests with real peers, faults and virtual machines"
 "$bin/pytest" -v --durations=10 tests/wire tests/faults tests/lab

@@ -29,6 +29,8 @@ class Amounts:
     transfers: int
     together_s: float
     full_disks: int
+    lease_states: int
+    lease_walks: int
 
 
 SHORT: Final = Amounts(
@@ -46,6 +48,8 @@ SHORT: Final = Amounts(
     transfers=20,
     together_s=3.0,
     full_disks=3,
+    lease_states=60_000,
+    lease_walks=100,
 )
 LONG: Final = Amounts(
     killed_captures=1_000,
@@ -62,4 +66,6 @@ LONG: Final = Amounts(
     transfers=1_000,
     together_s=60.0,
     full_disks=200,
+    lease_states=1_500_000,
+    lease_walks=10_000,
 )

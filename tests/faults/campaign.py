@@ -13,6 +13,7 @@ from tests.faults.damage import damage
 from tests.faults.full import full
 from tests.faults.hostile import hostile
 from tests.faults.kill import kill
+from tests.faults.lease import lease
 from tests.faults.sync import sync
 from tests.faults.syscalls import syscalls
 from tests.faults.tally import Tally
@@ -30,6 +31,7 @@ PARTS: Final[dict[str, Part]] = {
     "transfers": transfers,
     "hostile": hostile,
     "sync": sync,
+    "lease": lease,
 }
 
 
