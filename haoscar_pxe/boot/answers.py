@@ -6,7 +6,8 @@ again (opened generations, boot files) and the leases of strangers.
 What a machine is sent before it has its order contains no secret. An order is given to whoever
 asks with an armed node's MAC from that node's own address, for a time and so often as the
 administrator said, for it holds what opens the image's secrets. Only its token opens manifests and
-packs. It goes on doing that for the node that was installed with it, until it is armed anew.
+packs. It goes on doing that for the node that was installed with it, until it is armed anew, and
+asks for what a sync needs, the opening keys of the generation among it.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def rotate(site: Site) -> None:
     """Sign new captures with a new key.
 
     What the key before has signed stays readable until that key is retired. Give the new .pub file
-    to mirrors and to standbys that were installed before: they believe only the keys they know.
+    to standbys that were installed before (docs/keys.md): they believe only the keys they know.
     """
     before = site.signing_keys.signer.public
     made = site.signing_keys.rotate()

@@ -14,18 +14,12 @@ from haoscar_pxe.cli.output import json_option, moment, print_json, print_table
 from haoscar_pxe.cli.site import Site, pass_site
 from haoscar_pxe.errors import NodeError
 from haoscar_pxe.nodes.arming import ARMED_FOR_S, ORDERS_PER_ARMING, new_arming
-from haoscar_pxe.nodes.declare import (
-    armed,
-    checked,
-    interface,
-    new_node,
-)
+from haoscar_pxe.nodes.declare import armed, checked, interface, new_node
 from haoscar_pxe.nodes.node import Arming, Interface, Node, NodeState, Role, Wipe
 from haoscar_pxe.nodes.registry import RecordedEvent
 
 HIDDEN = "(hidden)"
 NEWEST = "newest"
-
 
 for_option = click.option(
     "--for", "for_s", type=Duration(), help="How long it stays armed: 90m, 8h, 2d. Default: 24h."
@@ -188,7 +182,6 @@ def set_node(
     """Change node NAME; what is not given stays."""
     if install and installed:
         raise NodeError("--install and --installed contradict each other")
-
     if not install and (for_s or uses):
         raise NodeError("--for and --uses say how --install arms it; give that too")
     armed_now = _arming(for_s, uses)

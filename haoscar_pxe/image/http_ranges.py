@@ -91,7 +91,7 @@ class HttpRanges:
         """The file, of at most most_bytes; begun anew when it breaks off. Raises as `part`."""
 
         def fetch() -> bytes:
-            response = self._ask("GET", path, what)
+            response = self._ask(path, what)
             received = response.read(most_bytes + 1)
             if len(received) > most_bytes:
                 self.close()
@@ -99,10 +99,6 @@ class HttpRanges:
             return received
 
         return self._patiently(fetch, lambda: 0)
-
-    def post(self, path: str, what: str, body: bytes) -> None:
-        """Tell the server something, until it has taken it. Raises as `part`."""
-        self._patiently(lambda: self._ask("POST", path, what, body=body).read(), lambda: 0)
 
     def close(self) -> None:
         """Close the connection; the next request opens another."""
@@ -130,7 +126,7 @@ class HttpRanges:
 
     def _receive(self, path: str, what: str, offset: int, size: int, into: bytearray) -> int:
         """Append up to size bytes; the whole file's size. What is appended stays on an error."""
-        response = self._ask("GET", path, what, span=f"bytes={offset}-{offset + size - 1}")
+        response = self._ask(path, what, span=f"bytes={offset}-{offset + size - 1}")
         total, wanted = 0, len(into) + size
         while len(into) < wanted:
             piece = response.read(min(PIECE_BYTES, wanted - len(into)))
@@ -143,12 +139,10 @@ class HttpRanges:
             self.close()
         return total
 
-    def _ask(
-        self, method: str, path: str, what: str, *, span: str = "", body: bytes | None = None
-    ) -> http.client.HTTPResponse:
+    def _ask(self, path: str, what: str, *, span: str = "") -> http.client.HTTPResponse:
         headers = {**self._headers, **({"Range": span} if span else {})}
         connection = self._connect()
-        connection.request(method, f"{self._url.path}{path}", body=body, headers=headers)
+        connection.request("GET", f"{self._url.path}{path}", headers=headers)
         response = connection.getresponse()
         if span and response.status != PARTIAL_CONTENT:
             self._refuse(response, what)
@@ -170,11 +164,7 @@ class HttpRanges:
         self.close()
         answer = f"{self} answered {response.status} for {what}: {said}"
         if response.status in REFUSED:
-            raise StoreUnreachableError(
-                answer,
-                hint="an order's token may be used up: arm again; a mirror's may be removed: "
-                "'haoscar-pxe mirror list' there",
-            )
+            raise StoreUnreachableError(answer, hint="the order's token may be used up: arm again")
         if response.status in NOT_FOUND:
             raise NotServedError(answer, hint="run 'haoscar-pxe image verify' on the server")
         if response.status < 400:

@@ -1,18 +1,15 @@
 """Where generations come from: another repository, behind HTTP or in a folder.
 
-    GET {url}/images                              JSON: {"IMAGE": [numbers of its generations]}
-    GET {url}/images/<image>/<n>.manifest         the signed manifest
     GET {url}/images/<image>/<n>.packs            JSON: the ids of the packs it needs
     GET {url}/images/<image>/<a>-<b>.delta        what b has and a lacks (`delta.py`), by ranges
     GET {url}/packs/<pack id>.pack                by ranges
-    POST {url}/v1/mirrored                        JSON: {"image": …, "generation": …}
 
-A source is believed in nothing: manifests are signed, everything else is hashed by who asks.
+A source is believed in nothing: all of it is hashed by who asks. The boot server does not serve
+deltas yet; a source that has none for somebody is asked for packs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
@@ -20,15 +17,12 @@ from typing import Final, Protocol, TypeVar
 import msgspec
 
 from haoscar_pxe.errors import IntegrityError, StorageError
-from haoscar_pxe.image.durable import storage_errors
 from haoscar_pxe.image.http_ranges import NotServedError
 from haoscar_pxe.image.http_store import HttpStore
-from haoscar_pxe.image.manifest import MAX_MANIFEST_BYTES
-from haoscar_pxe.image.repository import Repository, is_image_name
+from haoscar_pxe.image.repository import Repository
 from haoscar_pxe.image.store import PackStore, is_pack_id
 
 MAX_LIST_BYTES: Final = 64 << 20
-MOST_GENERATION: Final = 10**9  # what the server's routes take
 
 T = TypeVar("T")
 
@@ -49,24 +43,12 @@ class Blob(Protocol):
 class Source(Protocol):
     """Another repository. All methods raise StorageError; IntegrityError for nonsense."""
 
-    def images(self) -> Mapping[str, Sequence[int]]:
-        """The numbers of the generations of each image, ascending."""
-        ...
-
-    def manifest(self, image: str, generation: int) -> bytes:
-        """The file of a manifest; nothing of it is checked."""
-        ...
-
     def packs(self, image: str, generation: int) -> PackStore:
         """A store that lists the packs which the generation needs (or more of them)."""
         ...
 
     def delta(self, image: str, older: int, newer: int) -> Blob | None:
         """The delta of two generations, or None if there is none to be had."""
-        ...
-
-    def tell(self, image: str, generation: int) -> None:
-        """Say that whoever asks holds this generation now."""
         ...
 
 
@@ -80,17 +62,6 @@ class FolderSource:
     def __str__(self) -> str:
         return str(self._repository.path)
 
-    def images(self) -> Mapping[str, Sequence[int]]:
-        """See Source."""
-        found = self._repository.images()
-        return {image: self._repository.generations(image) for image in found}
-
-    def manifest(self, image: str, generation: int) -> bytes:
-        """See Source."""
-        path = self._repository.manifest_path(image, generation)
-        with storage_errors("read the manifest", path), path.open("rb") as file:
-            return file.read(MAX_MANIFEST_BYTES + 1)
-
     def packs(self, image: str, generation: int) -> PackStore:
         """See Source; all packs there are."""
         return self._repository.store
@@ -98,9 +69,6 @@ class FolderSource:
     def delta(self, image: str, older: int, newer: int) -> Blob | None:
         """See Source."""
         return None
-
-    def tell(self, image: str, generation: int) -> None:
-        """See Source; a folder does not care."""
 
 
 class HttpSource:
@@ -111,21 +79,6 @@ class HttpSource:
 
     def __str__(self) -> str:
         return str(self._server)
-
-    def images(self) -> Mapping[str, Sequence[int]]:
-        """See Source."""
-        found = self._json("/images", "the list of images", dict[str, list[int]])
-        for image, numbers in found.items():
-            if not is_image_name(image) or numbers != sorted({*numbers}) or not numbers:
-                raise IntegrityError(f"{self} lists {image[:80]!r}, which is no image")
-            if not 1 <= numbers[0] <= numbers[-1] < MOST_GENERATION:
-                raise IntegrityError(f"{self} lists impossible generations of image '{image}'")
-        return found
-
-    def manifest(self, image: str, generation: int) -> bytes:
-        """See Source."""
-        path = f"/images/{image}/{generation}.manifest"
-        return self._server.whole(path, f"manifest {image}@{generation}", MAX_MANIFEST_BYTES)
 
     def packs(self, image: str, generation: int) -> PackStore:
         """See Source."""
@@ -145,11 +98,6 @@ class HttpSource:
         except NotServedError:
             return None
         return _Served(self._server, path, what, size)
-
-    def tell(self, image: str, generation: int) -> None:
-        """See Source."""
-        body = msgspec.json.encode({"image": image, "generation": generation})
-        self._server.post("/v1/mirrored", "what was mirrored", body)
 
     def _json(self, path: str, what: str, kind: type[T]) -> T:
         body = self._server.whole(path, what, MAX_LIST_BYTES)
