@@ -23,12 +23,19 @@ from pathlib import Path
 import msgspec
 
 from haoscar_pxe.boot.addresses import Pool
+from haoscar_pxe.boot.configurations import (
+    GRUB_START,
+    InstallFiles,
+    Loader,
+    asked_configuration,
+    configuration,
+    start_of_grub,
+)
 from haoscar_pxe.boot.decide import Boot, BootDecision, decide
-from haoscar_pxe.boot.firmware_files import BIOS_BOOT_FILE
 from haoscar_pxe.boot.generations import Generations
 from haoscar_pxe.boot.identity import Site
 from haoscar_pxe.boot.order import for_generation, make_order, make_sync_order, owns_address
-from haoscar_pxe.boot.pxelinux import InstallFiles, configuration, mac_of_configuration
+from haoscar_pxe.boot.programs import boot_program
 from haoscar_pxe.config import InstallConfig, ServeConfig
 from haoscar_pxe.errors import HaoscarError, NodeError, RepositoryError
 from haoscar_pxe.image.store import is_pack_id
@@ -50,7 +57,7 @@ from haoscar_pxe.nodes.registry import Registry
 log = logging.getLogger(__name__)
 
 ARMED_STATES = (NodeState.ARMED, NodeState.INSTALLING)
-ARCH_BIOS = 0  # RFC 4578 section 2.1
+BOOT_FILES = ("vmlinuz", "initramfs")
 _ENDS = {Step.INSTALLED: NodeState.INSTALLED, Step.FAILED: NodeState.FAILED}
 
 
@@ -100,9 +107,13 @@ class BootAnswers:
     def _answer(
         self, address: IPv4Interface, gateway: str, name: str, asker: Asker, reason: str
     ) -> DhcpAnswer:
-        boots = asker.arch in (None, ARCH_BIOS)
+        program = boot_program(asker, self.serve.url)
+        boots = bool(program.filename)
         if not boots:
-            reason += f"; no boot program is served for client architecture {asker.arch}"
+            reason += f"; {program.reason}"
+        elif program.needs and program.needs not in self.firmware:
+            boots = False
+            reason += f"; its boot program {program.needs} is not on this server"
         return DhcpAnswer(
             address=address,
             reason=reason,
@@ -111,21 +122,24 @@ class BootAnswers:
             domain=self.serve.domain,
             hostname=name,
             next_server=self.serve.ip.ip if boots else None,
-            boot_filename=BIOS_BOOT_FILE if boots else "",
+            boot_filename=program.filename if boots else "",
             lease_s=self.serve.lease_s,
         )
 
     def tftp(self, name: str, peer_ip: str) -> FileAnswer | None:
         """See Answers."""
-        mac = mac_of_configuration(name)
-        return self.firmware.get(name) if mac is None else self.pxelinux(mac).encode()
+        if asked := asked_configuration(name):
+            return self.configuration(asked.loader, asked.mac).encode()
+        if name == GRUB_START:
+            return start_of_grub(self.site.templates).encode()
+        return self.firmware.get(name)
 
-    def pxelinux(self, mac: str) -> str:
-        """The pxelinux configuration of this MAC, now."""
+    def configuration(self, loader: Loader, mac: str) -> str:
+        """The configuration of this MAC in the loader's language, now."""
         decision, found = self.decision(mac)
         node = routed(found, self.serve.gateway) if found else None
         install = self.install_files(node) if node and decision.boot is Boot.INSTALL else None
-        return configuration(decision, mac, node, install, self.site.templates)
+        return configuration(loader, decision, mac, node, install, self.site.templates)
 
     def install_files(self, node: Node) -> InstallFiles:
         """Where the node's installer is to be had."""
@@ -140,16 +154,20 @@ class BootAnswers:
         """The generation that the node is to be installed from."""
         return node.generation or self.generations.newest(node.image)
 
-    def http_boot(self, name: str) -> Path | None:
-        """See Answers; name is "<image>/<generation>/<file>"."""
+    def boot_file(self, name: str) -> FileAnswer | None:
+        """See Answers; name is "<image>/<generation>/<file>", a boot program's or a script's."""
         match name.split("/"):
             case [image, number, file] if number.isdecimal() and len(number) < 19:
-                return self._boot_file(image, int(number), file)
+                return self._of_generation(image, int(number), file)
+            case ["firmware", program]:
+                return self.firmware.get(program)
+            case ["ipxe", _] if asked := asked_configuration(name):
+                return self.configuration(asked.loader, asked.mac).encode()
             case _:
                 return None
 
-    def _boot_file(self, image: str, generation: int, file: str) -> Path | None:
-        if file not in ("vmlinuz", "initramfs"):
+    def _of_generation(self, image: str, generation: int, file: str) -> Path | None:
+        if file not in BOOT_FILES:
             return None
         try:
             known = generation in self.generations.repository.generations(image)

@@ -6,9 +6,10 @@ import click
 import msgspec
 
 from haoscar_pxe.boot.answers import BootAnswers
+from haoscar_pxe.boot.configurations import configuration_name
 from haoscar_pxe.boot.decide import Boot
 from haoscar_pxe.boot.order import make_order
-from haoscar_pxe.boot.pxelinux import configuration_name
+from haoscar_pxe.boot.programs import boot_program
 from haoscar_pxe.cli.output import json_option, path_text, print_json
 from haoscar_pxe.cli.serve import boot_answers
 from haoscar_pxe.cli.site import Site, pass_site
@@ -29,9 +30,10 @@ def boot() -> None:
 @boot.command()
 @click.argument("mac")
 @click.option("--arch", default=0, show_default=True, help="Client architecture, DHCP option 93.")
+@click.option("--ipxe", is_flag=True, help="It is iPXE that asks.")
 @json_option
 @pass_site
-def explain(site: Site, mac: str, arch: int, as_json: bool) -> None:
+def explain(site: Site, mac: str, arch: int, ipxe: bool, as_json: bool) -> None:
     """Say what the machine with this MAC would be sent now, and why, down to the rendered text.
 
     Nothing is changed and nothing is sent; the order's token and opening keys are not shown.
@@ -39,16 +41,18 @@ def explain(site: Site, mac: str, arch: int, as_json: bool) -> None:
     mac = canonical_mac(mac)
     answers = boot_answers(site)
     decision, node = answers.decision(mac)
-    told = answers.dhcp(Asker(mac=mac, arch=arch, vendor_class="PXEClient"))
-    text = answers.pxelinux(mac)
+    asker = Asker(mac=mac, arch=arch, vendor_class="PXEClient", is_ipxe=ipxe)
+    told = answers.dhcp(asker)
+    loader = boot_program(asker, site.config.serve.url).loader
+    text = answers.configuration(loader, mac)
     order = _order(site, answers, node) if node and decision.boot is Boot.INSTALL else None
     if as_json:
         document = {"boot": decision.boot, "reason": decision.reason, "dhcp": _dhcp(told)}
-        print_json({**document, "pxelinux": text, "order": order})
+        print_json({**document, "configuration": text, "order": order})
         return
     click.echo(f"{mac}: {decision.boot}, because {decision.reason}.\n")
     click.echo(f"DHCP: {_dhcp_words(told)}")
-    click.echo(f"\n{configuration_name(mac)}:\n{_indented(text)}")
+    click.echo(f"\n{configuration_name(loader, mac)}:\n{_indented(text)}")
     if order:
         click.echo(_order_words(order))
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from haoscar_pxe.boot.firmware_files import firmware_files
+from haoscar_pxe.boot.firmware_files import FIRMWARE_SETS, firmware_files
 from haoscar_pxe.cli.check import Check
 from haoscar_pxe.cli.site import Site
 from haoscar_pxe.errors import HaoscarError
@@ -64,15 +64,21 @@ def program_checks() -> Iterator[Check]:
         if shutil.which(program.name) is None:
             found = f"{program.name} is missing, which {program.purpose} need"
             yield Check("programs", "warning", found, f"apt install {program.package}")
-    yield _boot_programs()
+    yield from _boot_programs()
 
 
-def _boot_programs() -> Check:
+def _boot_programs() -> Iterator[Check]:
+    """One for what is here, and one for each kind of firmware that could not be booted."""
     try:
         found = firmware_files()
     except HaoscarError as error:
-        return Check("boot programs", "failed", str(error), error.hint)
-    return Check("boot programs", "ok", ", ".join(str(path) for path in found.values()))
+        yield Check("boot programs", "failed", str(error), error.hint)
+        return
+    yield Check("boot programs", "ok", ", ".join(str(path) for path in found.values()))
+    for each in FIRMWARE_SETS:
+        if missing := each.missing():
+            what = f"no {', '.join(missing)}: machines with {each.firmware} cannot boot"
+            yield Check("boot programs", "warning", what, each.hint)
 
 
 def repository_check(site: Site) -> Check:

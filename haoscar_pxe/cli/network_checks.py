@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Interface
 from typing import Any, Final
 
-from haoscar_pxe.boot.firmware_files import BIOS_BOOT_FILE
+from haoscar_pxe.boot.firmware_files import BIOS_BOOT_FILE, UEFI_BOOT_FILE, firmware_files
 from haoscar_pxe.cli.check import Check
 from haoscar_pxe.command import Run
 from haoscar_pxe.config import ServeConfig
@@ -125,13 +125,16 @@ def _describe(offer: Offer) -> str:
 
 
 def boot_file_check(serve: ServeConfig) -> Check:
-    """Whether the boot file comes over TFTP from our own address, as a machine would fetch it."""
-    name = f"boot file from {serve.ip.ip}"
+    """Whether boot files come over TFTP from our own address, as machines would fetch them."""
+    name = f"boot files from {serve.ip.ip}"
     try:
-        fetched = fetch_boot_file(serve.ip.ip, BIOS_BOOT_FILE)
+        here = firmware_files()
+        wanted = [file for file in (BIOS_BOOT_FILE, UEFI_BOOT_FILE) if file in here]
+        fetched = {file: fetch_boot_file(serve.ip.ip, file) for file in wanted}
     except HaoscarError as error:
         return Check(name, "failed", str(error), error.hint)
-    milliseconds = fetched.seconds * 1000
-    return Check(
-        name, "ok", f"{BIOS_BOOT_FILE}: {fetched.size_bytes} bytes in {milliseconds:.0f} ms"
-    )
+    found = [
+        f"{file}: {got.size_bytes} bytes in {got.seconds * 1000:.0f} ms"
+        for file, got in fetched.items()
+    ]
+    return Check(name, "ok", ", ".join(found))

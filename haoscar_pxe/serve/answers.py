@@ -24,10 +24,11 @@ class Answers(Protocol):
         """The file of that name (slashes at its start already taken off); None: there is none."""
         ...
 
-    def http_boot(self, name: str) -> Path | None:
+    def boot_file(self, name: str) -> FileAnswer | None:
         """GET /boot/<name>, name being two or more parts joined by slashes, the last the file.
 
         Each part starts with a letter or digit and goes on with those, ".", "_" and "-".
+        TFTP's names that start with "boot/" are the same, for loaders that have no HTTP.
         """
         ...
 

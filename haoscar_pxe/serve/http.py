@@ -1,6 +1,6 @@
 """HTTP: boot files, manifests and packs by sendfile with ranges; orders out, events in.
 
-    GET  /boot/<…>/<file>                   kernel and initramfs
+    GET  /boot/<…>/<file>                   kernel, initramfs, boot program, iPXE's script
     GET  /v1/order?mac=<MAC>                the install order of that node, as JSON
     GET  /v1/sync                           what an installed node is to become, as JSON; its token
     POST /v1/events                         a NodeEvent, as JSON; needs the order's token
@@ -68,9 +68,12 @@ class HttpService:
         self._counters = counters
 
     async def boot_file(self, request: web.Request) -> web.StreamResponse:
-        """Kernel or initramfs; open to everybody, and so without a secret in it."""
+        """Kernel, initramfs, script; open to everybody, and so without a secret in it."""
         name = request.match_info["name"]
-        return _file(await asyncio.to_thread(self._answers.http_boot, name), "boot file")
+        found = await asyncio.to_thread(self._answers.boot_file, name)
+        if isinstance(found, bytes):
+            return web.Response(body=found, content_type="text/plain")
+        return _file(found, "boot file")
 
     async def order(self, request: web.Request) -> web.StreamResponse:
         """The install order of the node with that MAC."""

@@ -1,17 +1,20 @@
 """TFTP on port 69: a request is looked up, refused at once, or given a transfer of its own.
 
 The names a client may read are whatever Answers knows; nothing here turns a name into a path.
+Names below boot/ are looked up in a thread: the first node of a generation has its files made.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import socket
 from ipaddress import IPv4Address
 from typing import Final
 
-from haoscar_pxe.errors import WireError
+from haoscar_pxe.errors import HaoscarError, WireError
+from haoscar_pxe.nodes.asking import FileAnswer
 from haoscar_pxe.serve.answers import Answers
 from haoscar_pxe.serve.counters import Counters
 from haoscar_pxe.serve.segmentation import Sender
@@ -27,6 +30,9 @@ log = logging.getLogger(__name__)
 LONGEST_DATAGRAM: Final = 2048
 BATCH: Final = 64
 MOST_TRANSFERS: Final = 8192
+MOST_LOOKUPS: Final = 256
+"""Names that are being looked up in threads; whoever comes beyond that asks again by itself."""
+BOOT_FILE: Final = re.compile(r"boot/([0-9A-Za-z][0-9A-Za-z._-]*(?:/[0-9A-Za-z][0-9A-Za-z._-]*)+)")
 MODES: Final = ("octet", "netascii")
 IDLE_LOOK_S: Final = 0.02
 ASKS: Final = (bytes([0, Opcode.RRQ]), bytes([0, Opcode.WRQ]))
@@ -51,6 +57,7 @@ class TftpService:
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._transfers = Transfers(self._loop, counters)
+        self._lookups: dict[Peer, asyncio.Task[None]] = {}
 
     def on_readable(self) -> None:
         """Take requests; called by the loop whenever there is one."""
@@ -63,6 +70,8 @@ class TftpService:
 
     async def drain(self, grace_s: float) -> None:
         """Let transfers under way end by themselves for so long, then end them."""
+        for lookup in self._lookups.values():
+            lookup.cancel()
         until = self._loop.time() + grace_s
         while len(self._transfers) and self._loop.time() < until:
             await asyncio.sleep(IDLE_LOOK_S)
@@ -111,7 +120,34 @@ class TftpService:
         return False
 
     def _begin(self, request: Request, peer: Peer) -> None:
-        answer = self._answers.tftp(request.filename.lstrip("/"), peer[0])
+        name = request.filename.lstrip("/")
+        if found := BOOT_FILE.fullmatch(name):
+            self._look_up(found[1], request, peer)
+        else:
+            self._give(self._answers.tftp(name, peer[0]), request, peer)
+
+    def _look_up(self, name: str, request: Request, peer: Peer) -> None:
+        """Ask in a thread, once for each peer: it asks again and again meanwhile."""
+        if peer in self._lookups or len(self._lookups) >= MOST_LOOKUPS:
+            self._counters.count("tftp repeated")
+            return
+        lookup = self._loop.create_task(self._looked_up(name, request, peer))
+        self._lookups[peer] = lookup
+        lookup.add_done_callback(lambda _: self._lookups.pop(peer))
+
+    async def _looked_up(self, name: str, request: Request, peer: Peer) -> None:
+        """The boundary of one request that was looked up in a thread."""
+        try:
+            self._give(await asyncio.to_thread(self._answers.boot_file, name), request, peer)
+        except HaoscarError as error:
+            log.error("tftp %s asked for %r: %s", peer[0], request.filename, error)
+            self._tell(request, peer, ErrorCode.NOT_DEFINED, "the server cannot make it")
+        except Exception:
+            self._counters.count("tftp failed")
+            log.exception("tftp %s: cannot be answered", peer[0])
+            self._refuse(peer, ErrorCode.NOT_DEFINED, "the server failed; its log says why")
+
+    def _give(self, answer: FileAnswer | None, request: Request, peer: Peer) -> None:
         if answer is None:
             self._tell(request, peer, ErrorCode.FILE_NOT_FOUND, "file not found")
             return

@@ -80,9 +80,10 @@ def test_our_own_server_is_recognised_and_its_boot_file_fetched(wire: Link, conf
         assert checks[name][0] == "ok"
         assert checks[name][1].startswith("held by haoscar-pxe (pid ")
     assert checks["other DHCP servers on eth0"] == ("ok", "none answered")
-    verdict, found = checks["boot file from 10.77.0.1"]
+    verdict, found = checks["boot files from 10.77.0.1"]
     assert verdict == "ok"
     assert found.startswith("lpxelinux.0: ")
+    assert "shimx64.efi: " in found
 
 
 def test_a_foreign_dhcp_server_and_a_taken_port_fail_it(

@@ -55,7 +55,7 @@ def answers(tmp_path: Path) -> BootAnswers:
         serve=ServeConfig(gateway="10.77.0.1", domain="cluster"),
         install=InstallConfig(),
         site=Site(gateway="10.77.0.1", domain="cluster"),
-        firmware={"lpxelinux.0": tmp_path / "lpxelinux.0"},
+        firmware={name: tmp_path / name for name in ("lpxelinux.0", "shimx64.efi", "grubx64.efi")},
         prepare=prepare,
         pool=None,
     )
@@ -122,10 +122,22 @@ def test_a_stranger_is_sent_a_menu_that_boots_its_disk(answers: BootAnswers) -> 
 
 
 def test_names_outside_the_fixed_set_do_not_exist(answers: BootAnswers) -> None:
-    for name in ("../../etc/shadow", "pxelinux.cfg/default", "pxelinux.cfg/01-zz", ""):
+    for name in (
+        *("../../etc/shadow", "pxelinux.cfg/default", "pxelinux.cfg/01-zz", ""),
+        *("revocations_sbat.efi", "shim_certificate_0.efi", "grub/x86_64-efi/command.lst"),
+        *("grub/grub.cfg-01-52-54-00-00-00-20/..", "ipxe/01-52", "grub/../shimx64.efi"),
+    ):
         assert answers.tftp(name, IP) is None
-    for name in ("primary/1/../x", "primary/9/vmlinuz", "other/1/vmlinuz", "primary/1/shadow"):
-        assert answers.http_boot(name) is None
+    for name in (
+        "firmware/shadow",
+        "firmware/../x",
+        "ipxe/01-zz",
+        "primary/1/../x",
+        "primary/9/vmlinuz",
+        "other/1/vmlinuz",
+        "primary/1/shadow",
+    ):
+        assert answers.boot_file(name) is None
     assert answers.pack("../../../etc/shadow") is None
     assert answers.manifest("../etc", 1) is None
 
@@ -279,3 +291,53 @@ def test_no_order_is_given_after_the_time(answers: BootAnswers) -> None:
     assert isinstance(refusal, Refusal)
     assert "was armed until" in refusal.reason
     assert isinstance(replace(answers, now_ns=lambda: end_ns - 1).order(MAC, IP), bytes)
+
+
+GRUB_NAMES = (
+    "grub/grub.cfg-01-52:54:00:00:00:20",
+    "grub/grub.cfg-01-52-54-00-00-00-20",
+)
+
+
+def said(answers: BootAnswers) -> list[str]:
+    """What each boot loader is sent: pxelinux, GRUB by either name, iPXE."""
+    found = [answers.tftp(name, IP) for name in (CONFIGURATION, *GRUB_NAMES)]
+    found.append(answers.boot_file("ipxe/01-52-54-00-00-00-20"))
+    return [bytes(each).decode() for each in found if isinstance(each, bytes)]
+
+
+def test_all_boot_loaders_are_told_the_same(answers: BootAnswers) -> None:
+    texts = said(answers)
+    assert len(texts) == 4
+    for text in texts:
+        assert "/boot/primary/1/vmlinuz" in text
+        assert "/boot/primary/1/initramfs" in text
+        assert f"haoscar.mac={MAC} haoscar.address=10.77.0.20/24" in text
+        assert "installing standby from primary generation 1" in text
+        assert answers.registry.get("standby").order_token not in text
+    report(answers, order(answers).token, Step.INSTALLED)
+    for text in said(answers):
+        assert "standby is installed; booting from the local disk" in text
+        assert "vmlinuz" not in text
+
+
+def test_grub_asks_for_its_mac_in_one_step(answers: BootAnswers) -> None:
+    start = answers.tftp("grub/grub.cfg", IP)
+    assert isinstance(start, bytes)
+    assert b"configfile $prefix/grub.cfg-01-$net_default_mac" in start
+    assert b"linux" not in start
+
+
+def test_boot_programs_are_had_by_both_protocols_and_files_of_images_by_name(
+    answers: BootAnswers,
+) -> None:
+    assert answers.tftp("grubx64.efi", IP) == answers.firmware["grubx64.efi"]
+    assert answers.boot_file("firmware/grubx64.efi") == answers.firmware["grubx64.efi"]
+    assert answers.boot_file("primary/1/vmlinuz") == answers.prepare("primary", 1)["vmlinuz"]
+
+
+def test_a_boot_program_that_is_not_installed_is_told_by_name(answers: BootAnswers) -> None:
+    answer = answers.dhcp(Asker(mac=MAC, arch=16, vendor_class="HTTPClient:Arch:00016"))
+    assert isinstance(answer, DhcpAnswer)
+    assert answer.boot_filename == ""
+    assert "snponly.efi is not on this server" in answer.reason

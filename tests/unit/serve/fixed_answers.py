@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface
 from pathlib import Path
@@ -26,7 +27,7 @@ class FixedAnswers:
 
     addresses: dict[str, DhcpAnswer] = field(default_factory=dict)
     files: dict[str, FileAnswer] = field(default_factory=dict)
-    boot: dict[str, Path] = field(default_factory=dict)
+    boot: Mapping[str, FileAnswer] = field(default_factory=dict)
     stored: dict[str, Path] = field(default_factory=dict)
     askers: list[Asker] = field(default_factory=list)
     events: list[bytes] = field(default_factory=list)
@@ -40,7 +41,7 @@ class FixedAnswers:
             raise RuntimeError("a bug in the decision")
         return self.files.get(name)
 
-    def http_boot(self, name: str) -> Path | None:
+    def boot_file(self, name: str) -> FileAnswer | None:
         return self.boot.get(name)
 
     def order(self, mac: str, peer_ip: str) -> OrderAnswer:

@@ -3,11 +3,13 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
+import time
 from pathlib import Path
 
 import pytest
 import tftpy
 
+from haoscar_pxe.nodes.asking import FileAnswer
 from haoscar_pxe.wire.tftp_packet import (
     Ack,
     Data,
@@ -240,3 +242,41 @@ async def test_a_transfer_that_outlasts_the_grace_is_told(answers: FixedAnswers)
                 while not isinstance(last, Error):
                     last = decode(await loop.sock_recv(client.sock, 2000))
     assert last == Error(0, "the server stops")
+
+
+class Slow(FixedAnswers):
+    """Answers whose boot files take a while to be made."""
+
+    asked = 0
+
+    def boot_file(self, name: str) -> FileAnswer | None:
+        Slow.asked += 1
+        time.sleep(0.3)
+        return super().boot_file(name)
+
+
+async def test_a_boot_file_that_must_be_made_is_looked_up_once_and_holds_up_nobody(
+    answers: FixedAnswers,
+) -> None:
+    slow = Slow(files=answers.files, boot={"primary/1/vmlinuz": b"kernel"})
+    Slow.asked = 0
+    async with serving(slow) as server:
+        with Client(server) as first, Client(server) as second:
+            wanted = Request("/boot/primary/1/vmlinuz", "octet")
+            first.send(wanted)
+            first.send(wanted)
+            assert await second.ask(Request("rendered", "octet")) == Data(1, b"default local\n")
+            assert await first.ask(wanted) == Data(1, b"kernel")
+    assert Slow.asked == 1
+
+
+@pytest.mark.parametrize("name", ["boot/../x", "boot/primary/.hidden", "boot//x", "boot/x\\y/z"])
+async def test_a_boot_files_name_is_parts_and_nothing_else(
+    answers: FixedAnswers, name: str
+) -> None:
+    everything = Slow(files=answers.files, boot={})
+    Slow.asked = 0
+    async with serving(everything) as server:
+        with Client(server) as client:
+            assert isinstance(await client.ask(Request(name, "octet")), Error)
+    assert Slow.asked == 0
