@@ -13,6 +13,7 @@ from haoscar_pxe.cli.output import json_option, print_json
 from haoscar_pxe.cli.progress import watched
 from haoscar_pxe.cli.site import Site, pass_site
 from haoscar_pxe.errors import RehearsalError
+from haoscar_pxe.rehearse.firmware import MachineFirmware
 from haoscar_pxe.rehearse.hardware import GIB, DiskBus, Nic
 from haoscar_pxe.rehearse.probe import Page, Probe
 from haoscar_pxe.rehearse.rehearsal import Request
@@ -40,6 +41,12 @@ from haoscar_pxe.rehearse.report import summary
     show_default=True,
     help="What its disk hangs on.",
 )
+@click.option(
+    "--firmware",
+    type=click.Choice(get_args(MachineFirmware)),
+    help="What it boots by. Default: as the head does.",
+)
+@click.option("--only-start", is_flag=True, help="End when the installer runs; install nothing.")
 @click.option("--disk", "disk_gib", default=0, help="GiB of its disk. Default: as on the head.")
 @click.option(
     "--work", type=click.Path(file_okay=False, path_type=Path), help="Where logs and disk lie."
@@ -55,6 +62,8 @@ def rehearse(
     processors: int,
     nic: Nic,
     disk_bus: DiskBus,
+    firmware: MachineFirmware | None,
+    only_start: bool,
     disk_gib: int,
     work: Path | None,
     as_json: bool,
@@ -80,6 +89,8 @@ def rehearse(
         nic=nic,
         disk_bus=disk_bus,
         disk_bytes=disk_gib * GIB,
+        firmware=firmware,
+        only_start=only_start,
     )
     report = run_rehearsal(request, Storyteller(), watched)
     if as_json:

@@ -14,8 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, assert_never
 
-from haoscar_pxe.errors import RehearsalError
-from haoscar_pxe.image.layout import Firmware
+from haoscar_pxe.rehearse.firmware import MachineFirmware
 
 Nic: TypeAlias = Literal["virtio", "e1000", "e1000e"]
 DiskBus: TypeAlias = Literal["virtio", "scsi", "sata", "nvme"]
@@ -42,29 +41,29 @@ class Hardware:
     disk_bytes: int = 4 * GIB
     memory_mib: int = 1536
     processors: int = 2
-    firmware: Firmware = "bios"
+    firmware: MachineFirmware = "bios"
     nic: Nic = "virtio"
     disk_bus: DiskBus = "virtio"
 
     def describe(self) -> str:
         """In one line, for people.
 
-        >>> Hardware(macs=("52:54:00:00:00:20",), accelerator="tcg", nic="e1000e").describe()
-        '2 processors (tcg), 1536 MiB of memory, e1000e network, a blank virtio disk of 4.0 GiB'
+        >>> Hardware(macs=("52:54:00:00:00:20",), accelerator="tcg", nic="e1000").describe()
+        '2 processors (tcg), 1536 MiB of memory, bios, e1000 network, a blank virtio disk of 4 GiB'
         """
         processors = f"{self.processors} processor{'' if self.processors == 1 else 's'}"
         return (
-            f"{processors} ({self.accelerator}), {self.memory_mib} MiB of memory, {self.nic} "
-            f"network, a blank {self.disk_bus} disk of {self.disk_bytes / GIB:.1f} GiB"
+            f"{processors} ({self.accelerator}), {self.memory_mib} MiB of memory, {self.firmware}, "
+            f"{self.nic} network, a blank {self.disk_bus} disk of {self.disk_bytes / GIB:.3g} GiB"
         )
 
 
-def card(number: int, tap: str, mac: str, nic: Nic) -> list[str]:
-    """A network card; only the first has a boot ROM."""
+def card(number: int, tap: str, mac: str, nic: Nic, *, has_rom: bool = True) -> list[str]:
+    """A network card; only the first has a boot ROM, and that only if has_rom."""
     model = "virtio-net-pci" if nic == "virtio" else nic
     device = f"{model},netdev=net{number},mac={mac}"
     if number == 0:
-        device += f",addr={FIRST_CARD_SLOT:#x}"
+        device += f",addr={FIRST_CARD_SLOT:#x}" + ("" if has_rom else ",romfile=")
     else:
         device += f",addr={MORE_CARDS_SLOT + number - 1:#x},romfile="
     netdev = f"tap,id=net{number},ifname={tap},script=no,downscript=no"
@@ -86,13 +85,3 @@ def disk(drive: str, bus: DiskBus) -> list[str]:
             return ["-device", f"nvme,{shown},{at}"]
         case _:
             assert_never(bus)
-
-
-def firmware(kind: Firmware) -> list[str]:
-    """The board with its firmware: network first, then disk, as heads are set up."""
-    if kind == "bios":
-        # SeaBIOS; the card's option ROM is iPXE.
-        return ["-machine", "pc", "-boot", "order=nc"]
-    raise RehearsalError(
-        "a rehearsal has no UEFI machine yet", hint="rehearse a head that boots by BIOS"
-    )

@@ -3,6 +3,7 @@
 A machine has a folder of its own:
 
     disk.raw      sparse; what the machine installs itself on
+    variables.fd  UEFI's variables, boot entries among them; none for a BIOS
     console.log   everything the serial line said, over all its boots
     qemu.log      what QEMU itself said
 """
@@ -20,7 +21,8 @@ from typing import Final
 from haoscar_pxe import command
 from haoscar_pxe.errors import RehearsalError
 from haoscar_pxe.rehearse.accelerator import QEMU
-from haoscar_pxe.rehearse.hardware import RANDOM_SLOT, Hardware, card, disk, firmware
+from haoscar_pxe.rehearse.firmware import arguments, has_ipxe_rom, make_variables
+from haoscar_pxe.rehearse.hardware import RANDOM_SLOT, Hardware, card, disk
 from haoscar_pxe.rehearse.network import Network
 from haoscar_pxe.rehearse.qmp import Monitor
 
@@ -38,10 +40,15 @@ class Machine:
     def __init__(
         self, folder: Path, network: Network, hardware: Hardware, name: str = "machine"
     ) -> None:
-        """name: what QEMU calls it, and its cards' ends outside begin with; at most 12 letters."""
+        """name: what QEMU calls it, and its cards' ends outside begin with; at most 12 letters.
+
+        Raises MissingToolError if its firmware is not on this machine.
+        """
         folder.mkdir(parents=True, exist_ok=True)
+        make_variables(hardware.firmware, folder / "variables.fd")
         self.hardware = hardware
         self.disk = folder / "disk.raw"
+        self.variables = folder / "variables.fd"
         self.console_log = folder / "console.log"
         self.qemu_log = folder / "qemu.log"
         # Not in the machine's folder, whose name may be too long for a socket (108 bytes).
@@ -96,7 +103,7 @@ class Machine:
             *("-chardev", f"file,id=line,path={_value(self.console_log)},append=on"),
             *("-serial", "chardev:line"),
             *("-qmp", f"unix:{_value(self._qmp)},server=on,wait=off"),
-            *firmware(hardware.firmware),
+            *arguments(hardware.firmware, _value(self.variables)),
             *(word for i, tap in enumerate(self._taps) for word in self._card(i, tap)),
             # What the guest flushes may stay in this machine's memory: a rehearsal's disk need
             # not outlive a power cut here.
@@ -136,7 +143,9 @@ class Machine:
         self._qmp.unlink(missing_ok=True)
 
     def _card(self, number: int, tap: str) -> list[str]:
-        return card(number, tap, self.hardware.macs[number], self.hardware.nic)
+        hardware = self.hardware
+        has_rom = has_ipxe_rom(hardware.firmware)
+        return card(number, tap, hardware.macs[number], hardware.nic, has_rom=has_rom)
 
     def _make_blank_disk(self) -> None:
         self.disk.unlink(missing_ok=True)

@@ -23,7 +23,6 @@ from typing import Final
 from haoscar_pxe.command import Run, run
 from haoscar_pxe.config import Config
 from haoscar_pxe.errors import HaoscarError, RehearsalError
-from haoscar_pxe.image.layout import Firmware
 from haoscar_pxe.image.progress import Watched, unwatched
 from haoscar_pxe.nodes.node import Node, NodeState
 from haoscar_pxe.nodes.order import Step
@@ -31,6 +30,7 @@ from haoscar_pxe.nodes.registry import Registry
 from haoscar_pxe.rehearse.accelerator import accelerator
 from haoscar_pxe.rehearse.comparison import compare_disk
 from haoscar_pxe.rehearse.expectations import expected_probes
+from haoscar_pxe.rehearse.firmware import MachineFirmware, for_image
 from haoscar_pxe.rehearse.generation import OpenGeneration, open_generation
 from haoscar_pxe.rehearse.hardware import GIB, DiskBus, Hardware, Nic
 from haoscar_pxe.rehearse.machine import Machine
@@ -53,19 +53,21 @@ class Request:
 
     site: the real configuration. node: as registered, or made up; its state and disk do not
     matter. probes: beside those that follow from the image. disk_bytes: 0 is as large as the
-    captured disk, and at least 4 GiB.
+    captured disk, and at least 4 GiB. firmware: None is the kind that the image boots by.
+    only_start: end when the installer runs, before it touches the disk.
     """
 
     site: Config
     node: Node
     work: Path
     probes: tuple[Probe, ...] = ()
-    firmware: Firmware = "bios"
+    firmware: MachineFirmware | None = None
     memory_mib: int = 1536
     processors: int = 2
     disk_bytes: int = 0
     nic: Nic = "virtio"
     disk_bus: DiskBus = "virtio"
+    only_start: bool = False
 
 
 def rehearse(
@@ -125,6 +127,8 @@ class Rehearsal:
                 with step("network-boot the machine"):
                     machine.power_on(stop_at_reset=True)
                     watch.until_started()
+                if self._request.only_start:
+                    return self._report(opened, machine, (), ())
                 with step("install"):
                     watch.until_installed()
                     self._wait_for_reset(machine)
@@ -168,7 +172,7 @@ class Rehearsal:
             disk_bytes=request.disk_bytes or max(captured, 4 * GIB),
             memory_mib=request.memory_mib,
             processors=request.processors,
-            firmware=request.firmware,
+            firmware=request.firmware or for_image(layout.boot.firmware),
             nic=request.nic,
             disk_bus=request.disk_bus,
         )
@@ -244,6 +248,8 @@ class Rehearsal:
             image=opened.manifest.image,
             generation=opened.manifest.generation,
             accelerator=machine.hardware.accelerator,
+            firmware=machine.hardware.firmware,
+            only_start=self._request.only_start,
             steps=tuple(self._steps.timed),
             compared=opened.manifest.entry_count,
             declared=tuple(

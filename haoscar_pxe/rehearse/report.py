@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from haoscar_pxe.rehearse.firmware import MachineFirmware
 from haoscar_pxe.rehearse.probe import ProbeResult
 from haoscar_pxe.rehearse.steps import TimedStep
 
@@ -15,7 +16,8 @@ class RehearsalReport:
 
     compared: entries of the generation that were compared. declared: (path, reason) of every
     identity change. differences: what differs beyond them, and declared changes that are not
-    there, each in words. folder: logs, consoles and the disk.
+    there, each in words. folder: logs, consoles and the disk. only_start: it ended when the
+    installer ran, so nothing was compared or probed.
     """
 
     node: str
@@ -28,6 +30,8 @@ class RehearsalReport:
     differences: tuple[str, ...]
     probes: tuple[ProbeResult, ...]
     folder: str
+    firmware: MachineFirmware = "bios"
+    only_start: bool = False
 
     @property
     def ok(self) -> bool:
@@ -40,6 +44,9 @@ def summary(report: RehearsalReport, before: Sequence[TimedStep] = ()) -> list[s
     steps = (*before, *report.steps)
     lines = [f"{step.seconds:7.1f} s  {step.name}" for step in steps]
     lines.append(f"{sum(step.seconds for step in steps):7.1f} s  in all")
+    if report.only_start:
+        started = f"{report.node} boots the installer from the network by {report.firmware}."
+        return [*lines, f"{started} It was not installed."]
     lines += [_probe_line(result) for result in report.probes]
     lines.append(
         f"{_mark(not report.differences)} {report.compared} entries compared with {report.image} "

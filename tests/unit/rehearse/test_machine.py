@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from haoscar_pxe.errors import RehearsalError
+from haoscar_pxe.errors import MissingToolError
+from haoscar_pxe.rehearse.firmware import Flash, MachineFirmware, flash_of
 from haoscar_pxe.rehearse.hardware import MIB, Hardware
 from haoscar_pxe.rehearse.machine import Machine
 from haoscar_pxe.rehearse.network import Network
+from tests.needed import need_files
 from tests.unit.rehearse.recorded import RecordedRun
 
 HARDWARE = Hardware(macs=("52:54:00:00:00:20",), accelerator="tcg", disk_bytes=64 * MIB)
@@ -48,13 +50,32 @@ def test_it_boots_from_the_network_before_its_disk(machine: Machine) -> None:
     assert "-no-reboot" in machine.argv(stop_at_reset=True)
 
 
-def test_firmware_it_does_not_have_is_refused_by_name(tmp_path: Path) -> None:
-    hardware = replace(HARDWARE, firmware="uefi")
-    with (
-        Machine(tmp_path, NETWORK, hardware) as machine,
-        pytest.raises(RehearsalError, match="UEFI"),
-    ):
-        machine.power_on()
+@pytest.mark.parametrize("firmware", ["uefi-native", "uefi-secure-boot", "uefi-http"])
+def test_a_uefi_machine_has_its_own_variables_and_no_ipxe(
+    tmp_path: Path, firmware: MachineFirmware
+) -> None:
+    flash = flash_of(firmware)
+    assert flash is not None
+    need_files((str(flash.code),), (str(flash.variables),))
+    with Machine(tmp_path, NETWORK, replace(HARDWARE, firmware=firmware)) as machine:
+        argv = machine.argv(stop_at_reset=False)
+        assert machine.variables.read_bytes() == flash.variables.read_bytes()
+        machine.variables.write_bytes(b"what the last machine wrote")
+    assert f"if=pflash,format=raw,unit=1,file={tmp_path}/variables.fd" in argv
+    assert any("virtio-net" in word and word.endswith("romfile=") for word in argv)
+    assert "-boot" not in argv, "the firmware's own order counts"
+    with Machine(tmp_path, NETWORK, replace(HARDWARE, firmware=firmware)) as again:
+        assert again.variables.read_bytes() == flash.variables.read_bytes()
+
+
+def test_firmware_that_is_not_installed_is_named_with_its_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = Flash(tmp_path / "CODE.fd", tmp_path / "VARS.fd")
+    monkeypatch.setattr("haoscar_pxe.rehearse.firmware.PLAIN", nowhere)
+    with pytest.raises(MissingToolError, match="uefi-native") as told:
+        Machine(tmp_path, NETWORK, replace(HARDWARE, firmware="uefi-native"))
+    assert "ovmf" in told.value.hint
 
 
 def test_a_machine_that_was_never_on_is_off(machine: Machine) -> None:
