@@ -51,6 +51,11 @@ class Paths:
         """The folder of kernels and initramfs made from images."""
         return Path(self.state) / "boot"
 
+    @property
+    def delta_cache(self) -> Path:
+        """The folder of deltas between generations."""
+        return Path(self.state) / "delta"
+
 
 @dataclass(frozen=True, slots=True)
 class ServeConfig:

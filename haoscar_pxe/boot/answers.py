@@ -32,6 +32,7 @@ from haoscar_pxe.boot.configurations import (
     start_of_grub,
 )
 from haoscar_pxe.boot.decide import Boot, BootDecision, decide
+from haoscar_pxe.boot.deltas import Deltas
 from haoscar_pxe.boot.generations import Generations
 from haoscar_pxe.boot.identity import Site
 from haoscar_pxe.boot.order import for_generation, make_order, make_sync_order, owns_address
@@ -71,6 +72,7 @@ class BootAnswers:
 
     registry: Registry
     generations: Generations
+    deltas: Deltas
     serve: ServeConfig
     install: InstallConfig
     site: Site
@@ -259,6 +261,14 @@ class BootAnswers:
         if self.manifest(image, generation) is None:
             return None
         return json.dumps(self.generations.open(image, generation).packs()).encode()
+
+    def delta(self, image: str, older: int, newer: int) -> Path | Refusal | None:
+        """See Answers."""
+        return self.deltas.find(image, older, newer)
+
+    def make_delta(self, image: str, older: int, newer: int) -> Path | Refusal:
+        """See Answers."""
+        return self.deltas.make(image, older, newer)
 
     def pack(self, pack_id: str) -> Path | None:
         """See Answers."""

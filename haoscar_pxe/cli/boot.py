@@ -13,6 +13,7 @@ from haoscar_pxe.boot.programs import boot_program
 from haoscar_pxe.cli.output import json_option, path_text, print_json
 from haoscar_pxe.cli.serve import boot_answers
 from haoscar_pxe.cli.site import Site, pass_site
+from haoscar_pxe.image.delta_cache import DeltaCache
 from haoscar_pxe.nodes.asking import Asker, DhcpAnswer, DhcpDecision
 from haoscar_pxe.nodes.declare import canonical_mac
 from haoscar_pxe.nodes.node import Node
@@ -39,7 +40,7 @@ def explain(site: Site, mac: str, arch: int, ipxe: bool, as_json: bool) -> None:
     Nothing is changed and nothing is sent; the order's token and opening keys are not shown.
     """
     mac = canonical_mac(mac)
-    answers = boot_answers(site)
+    answers = boot_answers(site, DeltaCache(site.config.paths.delta_cache))
     decision, node = answers.decision(mac)
     asker = Asker(mac=mac, arch=arch, vendor_class="PXEClient", is_ipxe=ipxe)
     told = answers.dhcp(asker)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import closing
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -15,10 +16,12 @@ from haoscar_pxe.boot.answers import BootAnswers
 from haoscar_pxe.boot.artifacts import prepare
 from haoscar_pxe.boot.bundle import build_bundle
 from haoscar_pxe.boot.decide import Boot
+from haoscar_pxe.boot.deltas import Deltas
 from haoscar_pxe.boot.firmware_files import firmware_files
 from haoscar_pxe.cli.site import Site, pass_site
 from haoscar_pxe.config import ServeConfig
 from haoscar_pxe.errors import HaoscarError
+from haoscar_pxe.image.delta_cache import DeltaCache
 from haoscar_pxe.nodes.registry import Registry
 from haoscar_pxe.serve.options import Endpoints, ServeOptions
 from haoscar_pxe.serve.server import run_server
@@ -35,9 +38,11 @@ def serve(site: Site) -> None:
     has a systemd unit for it: haoscar-pxe.service.
     """
     options = serve_options(site.config.serve)
-    answers = boot_answers(site)
-    threading.Thread(target=warm, args=(answers,), daemon=True, name="boot files").start()
-    run_server(options, answers, _announce)
+    with closing(DeltaCache(site.config.paths.delta_cache)) as deltas:
+        deltas.open()
+        answers = boot_answers(site, deltas)
+        threading.Thread(target=warm, args=(answers,), daemon=True, name="boot files").start()
+        run_server(options, answers, _announce)
 
 
 def serve_options(config: ServeConfig) -> ServeOptions:
@@ -52,7 +57,7 @@ def serve_options(config: ServeConfig) -> ServeOptions:
     )
 
 
-def boot_answers(site: Site) -> BootAnswers:
+def boot_answers(site: Site, deltas: DeltaCache) -> BootAnswers:
     """What this site answers to machines that ask."""
     paths = site.config.paths
 
@@ -65,6 +70,7 @@ def boot_answers(site: Site) -> BootAnswers:
     return BootAnswers(
         registry=site.registry,
         generations=site.generations,
+        deltas=Deltas(site.generations, deltas),
         serve=site.config.serve,
         install=site.config.install,
         site=site.identity,

@@ -46,6 +46,13 @@ WINDOW_LOG: Final = 26
 LEVEL: Final = 6
 
 
+class DeltaTooLargeError(IntegrityError):
+    """What is new is more than a delta is for; whole packs say it as well."""
+
+    def __init__(self, what: str, size_bytes: int, most_bytes: int) -> None:
+        super().__init__(f"its {what} would have {size_bytes} bytes or more, {most_bytes} may be")
+
+
 @dataclass(frozen=True, slots=True)
 class Sized:
     """A chunk and how many bytes it has."""
@@ -95,10 +102,10 @@ def total_bytes(rows_of: bytes) -> int:
 
 
 def encode_head(index: Index) -> bytes:
-    """Header and index: the bytes before the first blob. Raises IntegrityError if too many."""
+    """Header and index: the bytes before the first blob. Raises DeltaTooLargeError."""
     body = encode(index)
     if len(body) > MAX_INDEX_BYTES:
-        raise IntegrityError(f"an index of {len(body)} bytes is too large for a delta")
+        raise DeltaTooLargeError("index", len(body), MAX_INDEX_BYTES)
     return HEADER.pack(MAGIC, len(body), blake3(body).digest()) + body
 
 

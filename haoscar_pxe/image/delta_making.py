@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections import deque
 from collections.abc import Iterator
@@ -18,7 +19,14 @@ from blake3 import blake3
 
 from haoscar_pxe.image.compressing import THREADS_MAX
 from haoscar_pxe.image.compression import Encoding
-from haoscar_pxe.image.delta import Index, Piece, compress, encode_head, table
+from haoscar_pxe.image.delta import (
+    DeltaTooLargeError,
+    Index,
+    Piece,
+    compress,
+    encode_head,
+    table,
+)
 from haoscar_pxe.image.delta_planning import PlannedPiece, plan_delta
 from haoscar_pxe.image.durable import storage_errors
 from haoscar_pxe.image.manifest import Manifest
@@ -28,10 +36,18 @@ UNDER_WAY: Final = 2
 """Pieces that wait for each thread: at most 76 MiB each, 12 as a rule."""
 
 
-def make_delta(older: Manifest, newer: Manifest, chunks: ChunkReader, path: Path) -> int:
+def make_delta(
+    older: Manifest,
+    newer: Manifest,
+    chunks: ChunkReader,
+    path: Path,
+    most_bytes: int = sys.maxsize,
+) -> int:
     """Make the delta at path, which appears when it is whole; its bytes.
 
-    Raises IntegrityError (damaged here, or an index too large), StorageError.
+    most_bytes: of its pieces. Sealed content is passed on as it lies in the packs, in boxes; a
+    piece never refers to one. Raises DeltaTooLargeError, IntegrityError (damaged packs),
+    StorageError.
     """
     with (
         storage_errors("write the delta", path),
@@ -39,7 +55,8 @@ def make_delta(older: Manifest, newer: Manifest, chunks: ChunkReader, path: Path
         tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as whole,
     ):
         try:
-            pieces = tuple(_written(plan_delta(older, newer, chunks), chunks, blobs))
+            planned = plan_delta(older, newer, chunks)
+            pieces = tuple(_within(most_bytes, _written(planned, chunks, blobs)))
             index = Index(bytes.fromhex(older.id), bytes.fromhex(newer.id), pieces)
             whole.write(encode_head(index))
             blobs.seek(0)
@@ -51,6 +68,16 @@ def make_delta(older: Manifest, newer: Manifest, chunks: ChunkReader, path: Path
             os.unlink(whole.name)
             raise
         return whole.tell()
+
+
+def _within(most_bytes: int, pieces: Iterator[Piece]) -> Iterator[Piece]:
+    """The pieces, as long as they come to no more. Raises DeltaTooLargeError."""
+    total = 0
+    for piece in pieces:
+        total += piece.stored_bytes
+        if total > most_bytes:
+            raise DeltaTooLargeError("content", total, most_bytes)
+        yield piece
 
 
 def _written(

@@ -72,11 +72,19 @@ class HttpRanges:
     def __str__(self) -> str:
         return self._url.geturl()
 
-    def part(self, path: str, what: str, offset_bytes: int, size_bytes: int) -> tuple[bytes, int]:
+    def part(
+        self,
+        path: str,
+        what: str,
+        offset_bytes: int,
+        size_bytes: int,
+        patience_s: float | None = None,
+    ) -> tuple[bytes, int]:
         """Exactly size_bytes (1 or more) bytes of a file, and the size of the whole file.
 
-        what: the file, for messages. Raises NotServedError, StorageError (a server that does not
-        serve ranges), StoreUnreachableError (patience is over, or the token opens nothing).
+        what: the file, for messages. patience_s: no more than this. Raises NotServedError,
+        StorageError (a server that does not serve ranges), StoreUnreachableError (patience is over,
+        or the token opens nothing).
         """
         received = bytearray()
 
@@ -84,7 +92,7 @@ class HttpRanges:
             had = len(received)
             return self._receive(path, what, offset_bytes + had, size_bytes - had, received)
 
-        total = self._patiently(go_on, lambda: len(received))
+        total = self._patiently(go_on, lambda: len(received), patience_s)
         return bytes(received), total
 
     def whole(self, path: str, what: str, most_bytes: int) -> bytes:
@@ -106,9 +114,12 @@ class HttpRanges:
             self._connection.close()
             self._connection = None
 
-    def _patiently(self, act: Callable[[], T], progress: Callable[[], int]) -> T:
+    def _patiently(
+        self, act: Callable[[], T], progress: Callable[[], int], patience_s: float | None = None
+    ) -> T:
         """What act returns, once it does; patience begins anew whenever there was progress."""
-        waiting = _Waiting(self._patience_s, self._now_s)
+        patience_s = self._patience_s if patience_s is None else min(patience_s, self._patience_s)
+        waiting = _Waiting(patience_s, self._now_s)
         while True:
             had, was_kept = progress(), self._connection is not None
             try:

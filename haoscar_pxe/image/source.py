@@ -4,12 +4,13 @@
     GET {url}/images/<image>/<a>-<b>.delta        what b has and a lacks (`delta.py`), by ranges
     GET {url}/packs/<pack id>.pack                by ranges
 
-A source is believed in nothing: all of it is hashed by who asks. The boot server does not serve
-deltas yet; a source that has none for somebody is asked for packs.
+A source is believed in nothing: all of it is hashed by who asks. A source that has no delta for
+somebody, or has none ready within DELTA_PATIENCE_S, is asked for packs.
 """
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
@@ -20,9 +21,13 @@ from haoscar_pxe.errors import IntegrityError, StorageError
 from haoscar_pxe.image.http_ranges import NotServedError
 from haoscar_pxe.image.http_store import HttpStore
 from haoscar_pxe.image.repository import Repository
-from haoscar_pxe.image.store import PackStore, is_pack_id
+from haoscar_pxe.image.store import PackStore, StoreUnreachableError, is_pack_id
+
+log = logging.getLogger(__name__)
 
 MAX_LIST_BYTES: Final = 64 << 20
+DELTA_PATIENCE_S: Final = 60.0
+"""A server makes the delta when it is first asked for: about 100 MB of new content a second."""
 
 T = TypeVar("T")
 
@@ -94,9 +99,10 @@ class HttpSource:
         path = f"/images/{image}/{older}-{newer}.delta"
         what = f"the delta of {image} from {older} to {newer}"
         try:
-            _, size = self._server.part(path, what, 0, 1)
-        except NotServedError:
-            return None
+            _, size = self._server.part(path, what, 0, 1, patience_s=DELTA_PATIENCE_S)
+        except (NotServedError, StoreUnreachableError) as error:
+            log.info("without a delta: %s", error)
+            return None  # a server that is gone, or refuses us, says so again for the packs
         return _Served(self._server, path, what, size)
 
     def _json(self, path: str, what: str, kind: type[T]) -> T:

@@ -52,6 +52,14 @@ class Answers(Protocol):
         """A JSON list of the ids of all packs that the generation needs."""
         ...
 
+    def delta(self, image: str, older: int, newer: int) -> Path | Refusal | None:
+        """The file of the delta of two generations, or why there is none; None: can be made."""
+        ...
+
+    def make_delta(self, image: str, older: int, newer: int) -> Path | Refusal:
+        """Make it, unless it was made just now; seconds or minutes. Called from one thread."""
+        ...
+
     def pack(self, pack_id: str) -> Path | None:
         """The pack's file."""
         ...

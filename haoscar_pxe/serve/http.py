@@ -6,7 +6,8 @@
     POST /v1/events                         a NodeEvent, as JSON; needs the order's token
     GET  /images/<image>/<generation>.manifest
     GET  /images/<image>/<generation>.packs the ids of all packs of a generation, as JSON
-    GET  /packs/<id>.pack                   all three need the order's token
+    GET  /images/<image>/<from>-<to>.delta  what generation <to> has and <from> lacks
+    GET  /packs/<id>.pack                   all four need the order's token
     GET  /health                            what was counted so far, as JSON
 
 The token is sent as "Authorization: Bearer <token>" (RFC 6750). A refusal is one line of text.
@@ -28,6 +29,7 @@ from haoscar_pxe.errors import HaoscarError
 from haoscar_pxe.nodes.asking import Refusal
 from haoscar_pxe.serve.answers import Answers
 from haoscar_pxe.serve.counters import Counters
+from haoscar_pxe.serve.deltas import DeltaMakers
 from haoscar_pxe.serve.http_log import refused
 
 log = logging.getLogger(__name__)
@@ -36,6 +38,7 @@ LARGEST_BODY_BYTES: Final = 256 << 10
 LONGEST_GENERATION: Final = 9  # digits
 NAME: Final = "[0-9A-Za-z][0-9A-Za-z._-]*"  # matched before %-escapes are undone: no "%2f"
 FOREVER: Final = "private, max-age=31536000, immutable"  # named by content, and not for everybody
+REVALIDATED: Final = "private, no-cache"  # the generations of these numbers may become others
 JSON: Final = "application/json"
 NO_TOKEN: Final = Refusal(401, "this needs the token of an install order")
 
@@ -44,7 +47,8 @@ def make_application(answers: Answers, counters: Counters) -> web.Application:
     """The application with all its routes; `runner` of `server.py` gives it a socket."""
     handlers = HttpService(answers, counters)
     application = web.Application(client_max_size=LARGEST_BODY_BYTES, middlewares=[_boundary])
-    generation = f"{{generation:[0-9]{{1,{LONGEST_GENERATION}}}}}"
+    application.on_cleanup.append(handlers.deltas.close)
+    generation = _number("generation")
     application.add_routes(
         [
             web.get(f"/boot/{{name:{NAME}(?:/{NAME})+}}", handlers.boot_file),
@@ -53,6 +57,10 @@ def make_application(answers: Answers, counters: Counters) -> web.Application:
             web.post("/v1/events", handlers.event),
             web.get(f"/images/{{image:{NAME}}}/{generation}.manifest", handlers.manifest),
             web.get(f"/images/{{image:{NAME}}}/{generation}.packs", handlers.packs_of),
+            web.get(
+                f"/images/{{image:{NAME}}}/{_number('older')}-{_number('newer')}.delta",
+                handlers.delta,
+            ),
             web.get("/packs/{pack_id:[0-9A-Za-z]+}.pack", handlers.pack),
             web.get("/health", handlers.health),
         ]
@@ -66,6 +74,7 @@ class HttpService:
     def __init__(self, answers: Answers, counters: Counters) -> None:
         self._answers = answers
         self._counters = counters
+        self.deltas = DeltaMakers(answers)
 
     async def boot_file(self, request: web.Request) -> web.StreamResponse:
         """Kernel, initramfs, script; open to everybody, and so without a secret in it."""
@@ -114,6 +123,15 @@ class HttpService:
             return refused(Refusal(404, "there is no such generation"))
         return web.Response(body=found, content_type=JSON)
 
+    async def delta(self, request: web.Request) -> web.StreamResponse:
+        """What one generation has and another lacks, or a range of it; made when first asked."""
+        if not await self._may_fetch(request):
+            return refused(NO_TOKEN)
+        image, older, newer = (request.match_info[name] for name in ("image", "older", "newer"))
+        response = await self.deltas.answer((image, int(older), int(newer)))
+        response.headers["Cache-Control"] = REVALIDATED
+        return response
+
     async def pack(self, request: web.Request) -> web.StreamResponse:
         """A pack or a range of it."""
         if not await self._may_fetch(request):
@@ -136,6 +154,10 @@ def _file(path: Path | None, what: str) -> web.StreamResponse:
     if path is None:
         return refused(Refusal(404, f"there is no such {what}"))
     return web.FileResponse(path)
+
+
+def _number(name: str) -> str:
+    return f"{{{name}:[0-9]{{1,{LONGEST_GENERATION}}}}}"
 
 
 def _generation(request: web.Request) -> tuple[str, int]:

@@ -13,9 +13,11 @@ import pytest
 
 from haoscar_pxe.boot.addresses import Pool
 from haoscar_pxe.boot.answers import BootAnswers
+from haoscar_pxe.boot.deltas import Deltas
 from haoscar_pxe.boot.generations import Generations
 from haoscar_pxe.boot.identity import Site
 from haoscar_pxe.config import InstallConfig, ServeConfig
+from haoscar_pxe.image.delta_cache import DeltaCache
 from haoscar_pxe.image.sealing_keys import KeyFolder
 from haoscar_pxe.image.signing import SigningKey, TrustedKeys
 from haoscar_pxe.nodes.arming import new_arming
@@ -47,11 +49,13 @@ def answers(tmp_path: Path) -> BootAnswers:
             name: tmp_path / f"{image}-{generation}-{name}" for name in ("vmlinuz", "initramfs")
         }
 
+    generations = Generations.of(
+        tmp_path / "images", TrustedKeys.of(key.public), KeyFolder(tmp_path / "sealing")
+    )
     return BootAnswers(
         registry=registry,
-        generations=Generations.of(
-            tmp_path / "images", TrustedKeys.of(key.public), KeyFolder(tmp_path / "sealing")
-        ),
+        generations=generations,
+        deltas=Deltas(generations, DeltaCache(tmp_path / "deltas")),
         serve=ServeConfig(gateway="10.77.0.1", domain="cluster"),
         install=InstallConfig(),
         site=Site(gateway="10.77.0.1", domain="cluster"),

@@ -61,6 +61,14 @@ class FixedAnswers:
     def packs_of(self, image: str, generation: int) -> bytes | None:
         return b'["ab12"]' if f"{image}/{generation}" in self.stored else None
 
+    def delta(self, image: str, older: int, newer: int) -> Path | Refusal | None:
+        if f"{image}/{newer}" not in self.stored:
+            return Refusal(404, "there is no such generation")
+        return self.stored.get(f"{image}/{older}-{newer}")
+
+    def make_delta(self, image: str, older: int, newer: int) -> Path | Refusal:
+        return Refusal(404, "there is no delta")
+
     def pack(self, pack_id: str) -> Path | None:
         return self.stored.get(pack_id)
 
