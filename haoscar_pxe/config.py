@@ -86,11 +86,12 @@ class ServeConfig:
 
 @dataclass(frozen=True, slots=True)
 class InstallConfig:
-    """What every install order says."""
+    """What every install order says. boot_order: what UEFI tries first once it is installed."""
 
     shell_on_failure: bool = False
     after: Literal["reboot", "poweroff"] = "reboot"
     patience_s: int = 3600
+    boot_order: Literal["network", "disk"] = "network"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from haoscar_pxe.boot.boot_files import grub_config
+from haoscar_pxe.boot.efi_files import efi_files
 from haoscar_pxe.boot.host_files import edit_fstab, edit_hosts
 from haoscar_pxe.boot.image_files import ImageFiles
 from haoscar_pxe.boot.interface_names import interface_names
@@ -82,6 +83,7 @@ def identity(
         *_machine_id(node, files),
         *_network(node, files, style, named, site),
         *_disks(files, layout, site),
+        *efi_files(files, layout),
         *_site_rules(node, named, site),
     ]
     by_path = {change.path: change for change in changes}

@@ -37,7 +37,7 @@ WANTED: Final = re.compile(
     | kernel/drivers/hid/(hid|hid-generic|hid-hyperv|usbhid/usbhid)\.ko.*
     | kernel/drivers/input/(keyboard/atkbd|serio/[^/]*)\.ko.*
     | kernel/drivers/char/hw_random/.*
-    | kernel/fs/(ext4|fat)/.*
+    | kernel/fs/(efivarfs|ext4|fat)/.*
     | kernel/fs/nls/nls_(ascii|cp437|iso8859-1|utf8)\.ko.*
     """,
     re.VERBOSE,

@@ -45,6 +45,7 @@ def make_order(
         shell_on_failure=install.shell_on_failure,
         patience_s=install.patience_s,
         opening_keys=_opening_keys(manifest, opening),
+        boot_order=install.boot_order,
         keeps_record=can_be_synced(node, manifest.layout),
     )
 

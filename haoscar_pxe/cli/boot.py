@@ -96,7 +96,11 @@ def _order_words(order: InstallOrder) -> str:
 
 
 def _content(change: IdentityChange) -> str:
-    return "(removed)" if change.content is None else change.content.decode("utf-8", "replace")
+    if change.content is None:
+        return "(removed)"
+    if b"\0" in change.content:
+        return f"({len(change.content)} bytes that are no text)"
+    return change.content.decode("utf-8", "replace")
 
 
 def _indented(text: str, by: int = 4) -> str:

@@ -46,7 +46,8 @@ NEEDED: Final = (
 OPTIONAL: Final = (
     Program("mkfs.vfat", "dosfstools", "images with an EFI system partition"),
     Program("ssh", "openssh-client", "captures of another machine"),
-    Program(QEMU, "qemu-system-x86 qemu-utils ipxe-qemu seabios", "rehearsals and the demo"),
+    Program(QEMU, "qemu-system-x86 qemu-utils ipxe-qemu seabios ovmf", "rehearsals and the demo"),
+    Program("mcopy", "mtools", "rehearsals of images that boot by UEFI"),
     Program("debootstrap", "debootstrap", "the demo"),
 )
 

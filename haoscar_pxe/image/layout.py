@@ -6,11 +6,13 @@ the disks of another machine. All of it is part of the signed manifest.
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
 
 TableKind: TypeAlias = Literal["mbr", "gpt"]
+GPT_ESP: Final = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
+"""Partition type of an EFI system partition (UEFI 2.10 section 5.3.3)."""
 Firmware: TypeAlias = Literal["bios", "uefi"]
 
 
@@ -113,6 +115,16 @@ class DiskLayout(Struct, frozen=True, kw_only=True):
     disks: tuple[Disk, ...]
     boot: Boot
     is_default: bool = False
+
+
+def efi_system_partition(layout: DiskLayout) -> Partition | None:
+    """The partition that UEFI loads from; None if the layout has none with a mount point."""
+    for disk in layout.disks:
+        for partition in disk.partitions:
+            is_esp = disk.table == "gpt" and partition.type_code.upper() == GPT_ESP
+            if is_esp and isinstance(partition.content, FileSystem):
+                return partition
+    return None
 
 
 def file_systems(layout: DiskLayout) -> list[FileSystem]:

@@ -69,6 +69,11 @@ def find_grub(target: Path) -> Grub:
     )
 
 
+def grub_folder(target: Path) -> str:
+    """What GRUB's folder below /boot is called: "grub", or "grub2" with Fedora's kin."""
+    return "grub2" if (target / "boot/grub2").is_dir() else "grub"
+
+
 def _program(target: Path, name: str) -> str:
     found = (folder for folder in SEARCH_PATH if (target / folder / name).is_file())
     folder = next(found, None)

@@ -17,6 +17,9 @@ from haoscar_pxe.install.mounts import mounting
 from haoscar_pxe.install.plan import InstallPlan, PlannedPartition
 from haoscar_pxe.install.supported import EXT_STATES
 
+FAT_OPTIONS: Final = ("uid", "gid", "umask", "fmask", "dmask")
+SMALLEST_FAT32_BYTES: Final = 260 << 20
+"""65,525 clusters of 4 KiB."""
 PLAIN_FEATURES: Final = {
     "ext2": "ext_attr,resize_inode,dir_index,filetype,sparse_super,large_file",
     "ext3": "has_journal,ext_attr,resize_inode,dir_index,filetype,sparse_super,large_file",
@@ -31,7 +34,7 @@ def make_command(partition: PlannedPartition) -> list[str] | None:
     """The argv that makes what goes into the partition; None where nothing is to be made."""
     match partition.source.content:
         case FileSystem(kind="vfat") as file_system:
-            return _make_vfat(file_system, partition.device)
+            return _make_vfat(file_system, partition)
         case FileSystem() as file_system:
             return _make_ext(file_system, partition)
         case Swap(uuid=uuid, label=label):
@@ -58,9 +61,16 @@ def _make_ext(file_system: FileSystem, partition: PlannedPartition) -> list[str]
     ]
 
 
-def _make_vfat(file_system: FileSystem, device: str) -> list[str]:
+def _make_vfat(file_system: FileSystem, partition: PlannedPartition) -> list[str]:
+    """FAT32 where it may be one: it is what firmware must read (UEFI 2.10 section 13.3)."""
     volume_id = file_system.uuid.replace("-", "").lower()
-    return ["mkfs.vfat", *_option("-i", volume_id), *_option("-n", file_system.label), device]
+    is_large = partition.size_bytes >= SMALLEST_FAT32_BYTES
+    return [
+        *("mkfs.vfat", *(["-F", "32"] if is_large else [])),
+        *_option("-i", volume_id),
+        *_option("-n", file_system.label),
+        partition.device,
+    ]
 
 
 def _option(flag: str, value: str | int) -> list[str]:
@@ -103,8 +113,20 @@ def _mount_point(partition: PlannedPartition) -> str:
     return partition.file_system.mount_point if partition.file_system else ""
 
 
+def fat_options(mount_options: str) -> list[str]:
+    """Which of fstab's options say what owner and mode the files of a FAT show.
+
+    >>> fat_options("defaults,umask=0077,x-systemd.automount")
+    ['umask=0077']
+    """
+    given = mount_options.split(",")
+    return [each for each in given if each.partition("=")[0] in FAT_OPTIONS]
+
+
 def _mount_arguments(partition: PlannedPartition) -> list[str]:
     """A FAT has no owners and modes: "quiet" lets what cannot be kept there pass (mount(8))."""
     kind = partition.file_system.kind if partition.file_system else "auto"
-    options = "rw,noatime,quiet" if kind == "vfat" else "rw,noatime"
+    options = "rw,noatime"
+    if kind == "vfat" and partition.file_system:
+        options = ",".join([options, "quiet", *fat_options(partition.file_system.mount_options)])
     return ["-t", kind, "-o", options]

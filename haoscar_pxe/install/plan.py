@@ -12,6 +12,7 @@ from typing import NoReturn, assert_never
 
 from haoscar_pxe.errors import PlanRefusedError
 from haoscar_pxe.image.layout import (
+    GPT_ESP,
     BiosBoot,
     Disk,
     DiskLayout,
@@ -56,13 +57,14 @@ class InstallPlan:
     """All that the installation will do to one disk.
 
     source: the head's disk that this one becomes. claim: what marks the disk as begun by this
-    order, "" if the layout has no room for it.
+    order, "" if the layout has no room for it. firmware: what it will boot by.
     """
 
     source: Disk
     chosen: Chosen
     partitions: tuple[PlannedPartition, ...]
     claim: str
+    firmware: Firmware = "bios"
 
     @property
     def disk(self) -> MachineDisk:
@@ -74,6 +76,16 @@ class InstallPlan:
         """The partitions with file systems, "/" before what is mounted below it."""
         mounted = [each for each in self.partitions if each.file_system]
         return sorted(mounted, key=lambda each: _mount_point(each).rstrip("/").split("/"))
+
+    @property
+    def efi_system_partition(self) -> PlannedPartition | None:
+        """What UEFI will load from; None for a BIOS."""
+        found = (
+            each
+            for each in self.partitions
+            if self.firmware == "uefi" and each.source.type_code.upper() == GPT_ESP
+        )
+        return next(found, None)
 
     @property
     def boot_file_system(self) -> FileSystem:
@@ -103,6 +115,7 @@ def plan(
         chosen=chosen,
         partitions=partitions,
         claim=claim_of(order.token) if has_room(source) else "",
+        firmware=layout.boot.firmware,
     )
 
 
@@ -176,10 +189,16 @@ def explain(install_plan: InstallPlan) -> list[str]:
         note = f" ({each.note})" if each.note else ""
         place = f"{each.size_bytes // MIB} MiB from {each.start_bytes // MIB} MiB"
         lines.append(f"partition  {each.device}: {place}: {_made(each)}{note}")
-    lines.append(f"boot       GRUB for BIOS on {chosen.disk.path}, by the image's own tools")
+    lines.append(f"boot       {_boot(install_plan)}")
     if not install_plan.claim:
         lines.append("note       no room for a claim: if interrupted, this disk is not blank")
     return lines
+
+
+def _boot(install_plan: InstallPlan) -> str:
+    if esp := install_plan.efi_system_partition:
+        return f"UEFI from {esp.device}, by the image's own boot loader, and a boot entry for it"
+    return f"GRUB for BIOS on {install_plan.disk.path}, by the image's own tools"
 
 
 def _made(partition: PlannedPartition) -> str:

@@ -21,7 +21,7 @@ from haoscar_pxe.image.manifest import Manifest, manifest_id, open_manifest
 from haoscar_pxe.image.reader import ChunkReader, entries
 from haoscar_pxe.image.restore import restore
 from haoscar_pxe.image.signing import TrustedKeys
-from haoscar_pxe.install import boot_loader, file_systems, identity, partition_table
+from haoscar_pxe.install import boot_loader, efi_boot, file_systems, identity, partition_table
 from haoscar_pxe.install.machine import MachineDisk
 from haoscar_pxe.install.opening import opening_keys
 from haoscar_pxe.install.plan import InstallPlan, explain, plan
@@ -69,7 +69,7 @@ def install(order: InstallOrder, around: Surroundings) -> InstallPlan:
         with file_systems.mounted(made, around.target, around.run) as existing:
             _restore(manifest, chunks, existing, around)
             _apply_identity(order, around)
-            _install_boot_loader(made, manifest, around)
+            _install_boot_loader(order, made, manifest, around)
             if order.keeps_record:
                 _leave_record(order, manifest, sealed, made, around)
             os.sync()
@@ -139,7 +139,14 @@ def _apply_identity(order: InstallOrder, around: Surroundings) -> None:
     around.reporter.say(Step.IDENTITY, f"this is {order.node} now", "\n".join(lines))
 
 
-def _install_boot_loader(made: InstallPlan, manifest: Manifest, around: Surroundings) -> None:
+def _install_boot_loader(
+    order: InstallOrder, made: InstallPlan, manifest: Manifest, around: Surroundings
+) -> None:
+    if made.firmware == "uefi":
+        around.reporter.say(Step.BOOT_LOADER, "an entry in the firmware's memory")
+        entry = efi_boot.install(made, around.target, order.boot_order, around.run)
+        around.reporter.say(Step.BOOT_LOADER, entry)
+        return
     around.reporter.say(Step.BOOT_LOADER, "GRUB, by the image's own tools")
     own_core = not manifest.layout.is_default
     what = boot_loader.install(made, around.target, own_core=own_core, run=around.run)
@@ -162,11 +169,10 @@ def _leave_record(
         around.server,
         around.trusted,
         around.target,
-        grub=boot_loader.find_grub(around.target).name,
+        grub=boot_loader.grub_folder(around.target),
         mac=around.mac,
-        uses_heads_core=boot_loader.has_heads_core(
-            around.target, own_core=not manifest.layout.is_default
-        ),
+        uses_heads_core=made.firmware == "bios"
+        and boot_loader.has_heads_core(around.target, own_core=not manifest.layout.is_default),
         bundle=around.bundle,
     )
     around.reporter.say(Step.RECORD, what)

@@ -20,12 +20,17 @@ from haoscar_pxe.image.layout import (
     Partition,
     Swap,
     Unsupported,
+    efi_system_partition,
 )
 from haoscar_pxe.install.choice import Refusal
 from haoscar_pxe.install.sizing import EXT
 
 MBR_PRIMARY: Final = 4
 """Numbers above are logical partitions, inside an extended one."""
+HOW_TO_HAVE_GRUB: Final[dict[Firmware, str]] = {
+    "bios": "install grub-pc-bin and grub2-common on the head and capture it again",
+    "uefi": "install grub-efi-amd64-signed and shim-signed on the head and capture it again",
+}
 EXT_FEATURES: Final = frozenset(
     {
         *("has_journal", "ext_attr", "resize_inode", "dir_index", "sparse_super2", "fast_commit"),
@@ -53,8 +58,13 @@ def refusals(layout: DiskLayout, machine_firmware: Firmware) -> list[Refusal]:
 
 def _boot(layout: DiskLayout, machine_firmware: Firmware) -> Iterator[Refusal]:
     boot = layout.boot
-    if boot.firmware == "uefi":
-        yield Refusal("the image boots by UEFI, which cannot be installed yet")
+    if boot.firmware == "uefi" and machine_firmware == "bios":
+        yield Refusal(
+            "the image boots by UEFI, and this machine was started by BIOS",
+            "switch the machine's firmware to UEFI boot",
+        )
+    elif boot.firmware == "uefi":
+        yield from _efi_system_partition(layout)
     elif machine_firmware == "uefi":
         yield Refusal(
             "the image boots by BIOS, and this machine was started by UEFI",
@@ -63,8 +73,19 @@ def _boot(layout: DiskLayout, machine_firmware: Firmware) -> Iterator[Refusal]:
     if boot.loader != "grub":
         yield Refusal(
             f"the image's boot loader is '{boot.loader}'; only GRUB can be installed yet",
-            "install grub-pc-bin and grub2-common on the head and capture it again",
+            HOW_TO_HAVE_GRUB[boot.firmware],
         )
+
+
+def _efi_system_partition(layout: DiskLayout) -> Iterator[Refusal]:
+    partition = efi_system_partition(layout)
+    if partition is None:
+        yield Refusal(
+            "the image boots by UEFI, and no mounted partition of type EFI System was captured",
+            "mount it at /boot/efi on the head and capture it again",
+        )
+    elif not isinstance(partition.content, FileSystem) or partition.content.kind != "vfat":
+        yield Refusal(f"the EFI system partition {partition.number} holds no FAT file system")
 
 
 def _disk(disk: Disk) -> Iterator[Refusal]:

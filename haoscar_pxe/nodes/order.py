@@ -14,6 +14,7 @@ from msgspec import Struct
 from haoscar_pxe.nodes.node import Interface, Wipe
 
 AfterInstall: TypeAlias = Literal["reboot", "poweroff"]
+BootOrder: TypeAlias = Literal["network", "disk"]
 
 
 class IdentityChange(Struct, frozen=True, kw_only=True):
@@ -37,7 +38,8 @@ class InstallOrder(Struct, frozen=True, kw_only=True):
     generation and no other. token: sent back as "Authorization: Bearer …" with every request.
     patience_s: how long to wait for a server that went away before giving up. opening_keys: of the
     image's secrets, one line of text each (`image.sealing`): whoever reads the order has them.
-    keeps_record: the node shall be able to bring itself to newer generations (see `standby.py`).
+    boot_order: what UEFI tries first from now on. keeps_record: the node shall be able to bring
+    itself to newer generations (see `standby.py`).
     """
 
     node: str
@@ -54,6 +56,7 @@ class InstallOrder(Struct, frozen=True, kw_only=True):
     patience_s: int = 3600
     opening_keys: tuple[str, ...] = ()
     keeps_record: bool = False
+    boot_order: BootOrder = "network"
 
 
 class Step(StrEnum):

@@ -9,7 +9,13 @@ from haoscar_pxe.image.compare import compare
 from haoscar_pxe.image.progress import Progress
 from haoscar_pxe.image.reader import entries
 from haoscar_pxe.nodes.standby import OWN_PATHS
-from haoscar_pxe.rehearse.differences import identity_not_applied, undeclared, wrong_uuids
+from haoscar_pxe.rehearse.differences import (
+    fat_roots,
+    identity_not_applied,
+    is_folders_time,
+    undeclared,
+    wrong_uuids,
+)
 from haoscar_pxe.rehearse.generation import OpenGeneration
 from haoscar_pxe.rehearse.mounted import mounted
 
@@ -30,8 +36,10 @@ def compare_disk(
             ignored=frozenset(own.path for own in OWN_PATHS),
             boxes=opened.chunks,
         )
+        roots = fat_roots(found)
+        kept = (each for each in differences if not is_folders_time(each, roots, found.root))
         return (
-            *(str(each) for each in undeclared(differences, found.root, opened.identity)),
+            *(str(each) for each in undeclared(kept, found.root, opened.identity)),
             *identity_not_applied(found, opened.identity),
             *wrong_uuids(found),
         )

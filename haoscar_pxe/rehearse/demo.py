@@ -15,11 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from haoscar_pxe.capture.capture import CaptureOptions, capture
+from haoscar_pxe.capture.disks.default_layout import default_layout
 from haoscar_pxe.capture.files.secrets import Sealing, SecretRules
 from haoscar_pxe.capture.report import CaptureReport
 from haoscar_pxe.config import Config, Paths, ServeConfig
 from haoscar_pxe.errors import NodeError
+from haoscar_pxe.image.layout import Boot
 from haoscar_pxe.image.progress import Progress, Watched, unwatched
 from haoscar_pxe.image.repository import Repository
 from haoscar_pxe.image.sealing_keys import KeyFolder
@@ -29,6 +33,7 @@ from haoscar_pxe.nodes.declare import armed, interface, new_node
 from haoscar_pxe.nodes.node import Node
 from haoscar_pxe.nodes.registry import Registry
 from haoscar_pxe.rehearse import head
+from haoscar_pxe.rehearse.firmware import MachineFirmware
 from haoscar_pxe.rehearse.network import BRIDGE
 from haoscar_pxe.rehearse.probe import Page, Probe
 from haoscar_pxe.rehearse.rehearsal import Request, rehearse
@@ -37,6 +42,9 @@ from haoscar_pxe.rehearse.steps import Narrator, Steps, TimedStep
 from haoscar_pxe.rehearse.work_folder import held
 
 IMAGE: Final = "primary"
+CONTENT_BYTES: Final = 1 << 30
+ENTRIES: Final = 50_000
+"""More than the head has: room for it in a layout that is made before the capture."""
 NODE: Final = "standby"
 SERVER_ADDRESS: Final = "10.77.0.1/24"
 NODE_ADDRESS: Final = "10.77.0.20/24"
@@ -60,9 +68,15 @@ class DemoReport:
 
 
 def run_demo(
-    work: Path, root: Path | None, narrator: Narrator, watched: Watched = unwatched
+    work: Path,
+    root: Path | None,
+    narrator: Narrator,
+    watched: Watched = unwatched,
+    firmware: MachineFirmware = "bios",
 ) -> DemoReport:
     """Run it in the folder `work`. root: capture this tree instead of making a head. Needs root.
+
+    firmware: of the standby's machine; the head is captured for it.
 
     Raises what the rooms raise; a standby that is not what it must be is a report that is not ok.
     """
@@ -74,12 +88,13 @@ def run_demo(
         config = demo_config(work)
         with steps.step("capture it"):
             with watched("capture") as progress:
-                captured = _capture(config, tree, progress)
+                captured = _capture(config, tree, firmware, progress)
             narrator.detail(_describe(captured))
         with steps.step("register the standby"):
-            node = _register(config)
-            narrator.detail(f"{NODE}: {NODE_MAC} {NODE_ADDRESS}, to be a standby of {IMAGE}")
-        rehearsed = rehearse(Request(config, node, work, probes), narrator, watched)
+            node = _register(config, image_of(firmware))
+            narrator.detail(f"{NODE}: {NODE_MAC} {NODE_ADDRESS}, to be a standby of {node.image}")
+        request = Request(config, node, work, probes, firmware=firmware)
+        rehearsed = rehearse(request, narrator, watched)
     manifest = captured.manifest
     return DemoReport(
         steps=tuple(steps.timed),
@@ -110,20 +125,41 @@ def _head(work: Path, narrator: Narrator) -> tuple[Path, tuple[Probe, ...]]:
     return made.tree, (Page(address, contains=head.PAGE.strip()),)
 
 
-def _capture(config: Config, tree: Path, progress: Progress) -> CaptureReport:
+def image_of(firmware: MachineFirmware) -> str:
+    """The image's name: one tree, captured once for each kind of firmware."""
+    return IMAGE if firmware == "bios" else f"{IMAGE}-uefi"
+
+
+def _capture(
+    config: Config, tree: Path, firmware: MachineFirmware, progress: Progress
+) -> CaptureReport:
+    image = image_of(firmware)
     repository = Repository.create(Path(config.paths.repository))
     keys = Path(config.paths.keys)
     signer = _signer(keys)
     options = CaptureOptions(
-        root=tree, image=IMAGE, sealing=Sealing(KeyFolder.below(keys).current(IMAGE), SecretRules())
+        root=tree,
+        image=image,
+        sealing=Sealing(KeyFolder.below(keys).current(image), SecretRules()),
+        layout_file=None if firmware == "bios" else _uefi_layout(config, image),
     )
     return capture(options, repository, signer, progress)
+
+
+def _uefi_layout(config: Config, image: str) -> Path:
+    """A file with the default layout for UEFI: left alone, a tree that has both is for a BIOS."""
+    boot = Boot(firmware="uefi", loader="grub", kernel_release="")
+    layout = default_layout(image, boot, (), CONTENT_BYTES, ENTRIES)
+    path = Path(config.paths.state) / "layout-uefi.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(msgspec.json.encode(layout))
+    return path
 
 
 def _describe(captured: CaptureReport) -> str:
     manifest = captured.manifest
     return (
-        f"{IMAGE} generation {manifest.generation}: {manifest.entry_count} entries, "
+        f"{manifest.image} generation {manifest.generation}: {manifest.entry_count} entries, "
         f"{manifest.stored_bytes / 1e6:.0f} MB of content, {manifest.sealed_files} secrets sealed, "
         f"{manifest.packed_bytes / 1e6:.0f} MB added to the repository"
     )
@@ -135,13 +171,15 @@ def _signer(keys: Path) -> SigningKey:
     return folder.signer if (keys / SIGNING_KEY).exists() else folder.make()
 
 
-def _register(config: Config) -> Node:
+def _register(config: Config, image: str) -> Node:
     """The standby in the demo's registry, armed; added if it is not known yet."""
     with closing(Registry(config.paths.registry)) as registry:
         interfaces = (interface(NODE_MAC, NODE_ADDRESS),)
-        node = new_node(NODE, role="standby", image=IMAGE, interfaces=interfaces)
+        node = new_node(NODE, role="standby", image=image, interfaces=interfaces)
         try:
             registry.add(node)
         except NodeError:
-            return registry.change(NODE, armed)
+            return registry.change(
+                NODE, lambda known: msgspec.structs.replace(armed(known), image=image)
+            )
         return node

@@ -97,5 +97,20 @@ def wrong_uuids(disk: MountedDisk) -> list[str]:
     ]
 
 
+def fat_roots(disk: MountedDisk) -> frozenset[bytes]:
+    """Mount points of FAT file systems."""
+    return frozenset(
+        each.expected.mount_point.strip("/").encode()
+        for each in disk.file_systems
+        if each.expected.kind == "vfat"
+    )
+
+
+def is_folders_time(difference: Difference, roots: frozenset[bytes], root: Path) -> bool:
+    """Whether it is the time of a folder of a FAT: of its topmost one, a FAT keeps none."""
+    is_in_fat = not roots.isdisjoint({difference.path, *parents(difference.path)})
+    return is_in_fat and difference.aspect == "mtime" and _at(root, difference.path).is_dir()
+
+
 def _at(root: Path, path: bytes) -> Path:
     return root / os.fsdecode(path)

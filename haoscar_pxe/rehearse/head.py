@@ -1,5 +1,7 @@
 """The demo's head: a small Debian 12 with sshd, a web page, a database, a user and awkward files.
 
+It can boot by BIOS and by UEFI, as its capture says.
+
 It is made with debootstrap in the work folder and reused until this recipe changes:
 
     debs/             packages, so that a second head needs no download
@@ -39,6 +41,7 @@ PACKAGES: Final = (
     *("linux-image-cloud-amd64", "systemd-sysv", "udev", "dbus", "ifupdown", "iproute2"),
     *("openssh-server", "nginx-light", "sqlite3", "python3-minimal", "iputils-ping"),
     *("libcap2-bin", "acl", "attr", "grub-pc-bin", "grub2-common"),
+    *("shim-signed", "grub-efi-amd64-signed"),
 )
 DEBOOTSTRAP_WITHIN_S: Final = 1800.0
 

@@ -22,6 +22,7 @@ import msgspec
 from haoscar_pxe.command import Run, run
 from haoscar_pxe.errors import RehearsalError
 from haoscar_pxe.image.layout import DiskLayout, FileSystem
+from haoscar_pxe.rehearse.fat import copy_fat
 
 EXT: Final = ("ext2", "ext3", "ext4")
 
@@ -147,6 +148,9 @@ def _mount(
     if file_system.kind in EXT:
         options += ",noload"
     target = root / file_system.mount_point.lstrip("/")
+    if file_system.kind == "vfat":
+        copy_fat(disk, offset, file_system, target, run)
+        return MountedFileSystem(file_system, uuid)
     run(
         ["mount", "-t", file_system.kind, "-o", options, str(disk), str(target)],
         hint="a comparison needs root and a free loop device",

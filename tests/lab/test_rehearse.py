@@ -6,16 +6,19 @@ The head is made in .work/tests of the checkout and reused by the next run.
 from __future__ import annotations
 
 import os
+import re
 import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import haoscar_pxe
+from haoscar_pxe.boot.firmware_files import FIRMWARE_FILES
 from haoscar_pxe.command import run
 from haoscar_pxe.image.entry import Device, Directory, Entry, Fifo, File, HardLink, Symlink
 from haoscar_pxe.image.progress import Silence
@@ -26,14 +29,16 @@ from haoscar_pxe.rehearse.accelerator import TCG, accelerator, boots
 from haoscar_pxe.rehearse.awkward import ANCIENT_NS, LARGE_BYTES, MIB, ODD_NS, SPARSE_BYTES
 from haoscar_pxe.rehearse.comparison import compare_disk
 from haoscar_pxe.rehearse.demo import NODE, DemoReport, demo_config, run_demo
+from haoscar_pxe.rehearse.firmware import SECURE
 from haoscar_pxe.rehearse.generation import OpenGeneration, open_generation
 from haoscar_pxe.rehearse.hardware import Hardware
 from haoscar_pxe.rehearse.machine import Machine
 from haoscar_pxe.rehearse.network import network
+from haoscar_pxe.rehearse.rehearsal import Request, rehearse
 from haoscar_pxe.rehearse.server import Server, rehearsal_config
 from haoscar_pxe.rehearse.steps import Quiet
 from haoscar_pxe.rehearse.watch import Watch
-from tests.needed import need
+from tests.needed import need, need_files
 
 pytestmark = pytest.mark.lab
 
@@ -49,10 +54,11 @@ def demo() -> DemoReport:
 
 @pytest.fixture(scope="module")
 def primary(demo: DemoReport) -> OpenGeneration:
-    """What the demo captured."""
+    """What the demo captured first."""
     config = demo_config(WORK)
     with closing(Registry(config.paths.registry)) as registry:
-        return open_generation(config, registry.get(NODE))
+        node = msgspec.structs.replace(registry.get(NODE), image=demo.rehearsal.image)
+    return open_generation(config, node)
 
 
 def test_the_standby_is_the_primary_under_its_own_name(demo: DemoReport) -> None:
@@ -65,6 +71,40 @@ def test_the_standby_is_the_primary_under_its_own_name(demo: DemoReport) -> None
     assert any(name.startswith("http://10.77.0.20:80/ contains") for name in said)
     declared = {path for path, _ in rehearsal.declared}
     assert {"etc/hostname", "etc/hosts", "etc/machine-id", "etc/network/interfaces"} <= declared
+
+
+@pytest.fixture(scope="module")
+def uefi(demo: DemoReport) -> DemoReport:
+    """The same head, captured for UEFI; after the BIOS one, which made it."""
+    need("mcopy")
+    need_files((str(SECURE.code),), *(file.candidates for file in FIRMWARE_FILES))
+    return run_demo(WORK, None, Quiet(), firmware="uefi-secure-boot")
+
+
+def test_a_uefi_standby_installs_and_boots_with_secure_boot(uefi: DemoReport) -> None:
+    rehearsal = uefi.rehearsal
+    assert rehearsal.firmware == "uefi-secure-boot"
+    assert rehearsal.differences == ()
+    assert [result.name for result in rehearsal.probes if not result.ok] == []
+    declared = {path for path, _ in rehearsal.declared}
+    assert {"boot/efi/EFI/BOOT/BOOTX64.EFI", "boot/efi/EFI/debian/grub.cfg"} <= declared
+    log = (WORK / f"rehearsal-{NODE}" / "serve.log").read_text()
+    assert "got 'shimx64.efi'" in log
+    assert "asked for 'revocations_sbat.efi': file not found" in log
+    assert re.search(r"boot order \w+ UEFI PXEv4 [^,]*, \w+ Linux \(haoscar-pxe\)", log)
+
+
+def test_uefi_http_boot_reaches_the_installer(uefi: DemoReport) -> None:
+    config = demo_config(WORK)
+    with closing(Registry(config.paths.registry)) as registry:
+        node = registry.get(NODE)
+    request = Request(config, node, WORK, firmware="uefi-http", only_start=True)
+    report = rehearse(request, Quiet())
+    assert [step.name for step in report.steps][-1] == "network-boot the machine"
+    log = (WORK / f"rehearsal-{NODE}" / "serve.log").read_text()
+    assert "GET '/boot/firmware/snponly.efi' -> 200" in log
+    assert "GET '/boot/ipxe/01-52-54-00-77-00-20' -> 200" in log
+    assert " got " not in log, "nothing was fetched by TFTP"
 
 
 def test_nothing_of_it_is_left(demo: DemoReport) -> None:
@@ -122,6 +162,13 @@ def test_an_accelerator_counts_only_if_a_kernel_greets(
     assert not boots(tmp_path / "noise", TCG, tmp_path)
 
 
+BY_PXELINUX = """#!ipxe
+set 210:string tftp://${next-server}/
+chain tftp://${next-server}/lpxelinux.0
+"""
+"""A site's own template. All ROMs here are iPXE, and machines with others load pxelinux."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lab:
     """A server and a blank machine, and what the machine reports."""
@@ -132,8 +179,11 @@ class Lab:
 
 
 @pytest.fixture
-def lab(primary: OpenGeneration) -> Iterator[Lab]:
+def lab(primary: OpenGeneration, tmp_path: Path) -> Iterator[Lab]:
     site, folder = demo_config(WORK), WORK / "rehearsal-faults"
+    site = replace(site, paths=replace(site.paths, templates=str(tmp_path / "templates")))
+    (tmp_path / "templates/ipxe").mkdir(parents=True)
+    (tmp_path / "templates/ipxe/install").write_text(BY_PXELINUX)
     with network(site.serve.ip) as net:
         config = rehearsal_config(site, net, folder)
         opened = open_generation(config, primary.node)
@@ -173,6 +223,7 @@ def test_an_installation_survives_a_power_cut_and_a_server_that_goes_away(
 ) -> None:
     lab.machine.power_on(stop_at_reset=True)
     wait_until(restored(lab, 5), 300)
+    assert "got 'pxelinux.cfg/01-52-54-00-77-00-20'" in lab.server.log.read_text()
     lab.machine.power_off()
     reports = len(lab.watch.events())
     lab.machine.power_on(stop_at_reset=True)

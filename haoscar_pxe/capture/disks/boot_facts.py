@@ -18,10 +18,10 @@ MKIMAGE_PLACES: Final = tuple(
     for name in ("grub", "grub2")
     for folder in ("usr/bin", "usr/sbin", "bin", "sbin")
 )
-GRUB_MODULES: Final[dict[Firmware, str]] = {
-    "bios": "usr/lib/grub/i386-pc",
-    "uefi": "usr/lib/grub/x86_64-efi",
-}
+GRUB_MODULES: Final = "usr/lib/grub/i386-pc"
+EFI_FOLDERS: Final = ("boot/efi/EFI", "efi/EFI", "boot/EFI")
+SIGNED_GRUB: Final = "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"
+GRUB_PROGRAM: Final = "grubx64.efi"
 SYSTEMD_BOOT_PLACES: Final = (
     "boot/efi/EFI/systemd/systemd-bootx64.efi",
     "boot/EFI/systemd/systemd-bootx64.efi",
@@ -42,7 +42,7 @@ def boot_facts(root: Path, running: Running | None) -> Boot:
 
     kernel_release is "" when the tree has no kernel that could boot it.
     """
-    firmware = running.firmware if running else "bios"
+    firmware = running.firmware if running else _firmware_of_tree(root)
     releases = kernel_releases(root)
     release = releases[-1] if releases else ""
     if running and running.kernel_release in releases:
@@ -67,9 +67,31 @@ def firmware_of(sys: Path = Path("/sys")) -> Firmware:
     return "uefi" if (sys / "firmware/efi").exists() else "bios"
 
 
+def _firmware_of_tree(root: Path) -> Firmware:
+    """What a tree that nobody booted is made for: UEFI only if it has nothing for a BIOS."""
+    is_bios = (root / GRUB_MODULES).is_dir() or not _has_grub_program(root)
+    return "bios" if is_bios else "uefi"
+
+
+def _has_grub_program(root: Path) -> bool:
+    """GRUB as a program of UEFI: on the EFI system partition, or in its package, to go there.
+
+    FAT does not tell capital from small letters.
+    """
+    programs = (
+        program.name.lower()
+        for place in EFI_FOLDERS
+        if (root / place).is_dir()
+        for program in (root / place).glob("*/*")
+    )
+    return (root / SIGNED_GRUB).is_file() or GRUB_PROGRAM in programs
+
+
 def _loader(root: Path, firmware: Firmware) -> str:
+    if firmware == "uefi" and _has_grub_program(root):
+        return "grub"
     has_mkimage = any((root / place).exists() for place in MKIMAGE_PLACES)
-    if has_mkimage and (root / GRUB_MODULES[firmware]).is_dir():
+    if firmware == "bios" and has_mkimage and (root / GRUB_MODULES).is_dir():
         return "grub"
     if firmware == "uefi" and any((root / place).exists() for place in SYSTEMD_BOOT_PLACES):
         return "systemd-boot"

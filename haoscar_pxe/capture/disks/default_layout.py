@@ -13,7 +13,7 @@ from typing import Final
 from haoscar_pxe.capture.disks.fstab import FstabLine
 from haoscar_pxe.capture.disks.layout import mount_options
 from haoscar_pxe.errors import CaptureError
-from haoscar_pxe.image.layout import Boot, Disk, DiskLayout, FileSystem, Partition
+from haoscar_pxe.image.layout import GPT_ESP, Boot, Disk, DiskLayout, FileSystem, Partition
 
 MIB: Final = 1 << 20
 GIB: Final = 1 << 30
@@ -22,6 +22,11 @@ START_BYTES: Final = 1 * MIB
 ROOM_FACTOR: Final = 1.3
 ROOM_BYTES: Final = 1 * GIB
 MBR_LIMIT_BYTES: Final = (2**32 - 1) * 512
+GPT_LINUX: Final = "0FC63DAF-8483-4772-8E79-3D69D8477DE4"
+ESP_BYTES: Final = 512 * MIB
+"""As Debian's installer makes it, and enough for FAT32."""
+ESP_OPTIONS: Final = "umask=0077"
+GPT_TAIL_BYTES: Final = MIB
 BYTES_PER_INODE: Final = 16384  # inode_ratio in mke2fs.conf(5)
 _SAFE: Final = (
     "has_journal ext_attr resize_inode dir_index filetype extent 64bit flex_bg sparse_super "
@@ -40,29 +45,58 @@ def default_layout(
 
     UUID and label of the root are those that fstab names, so that it can be mounted by them.
     """
-    wanted = START_BYTES + int(used_bytes * ROOM_FACTOR) + ROOM_BYTES
+    is_uefi = boot.firmware == "uefi"
+    start_bytes = START_BYTES + (ESP_BYTES if is_uefi else 0)
+    wanted = start_bytes + int(used_bytes * ROOM_FACTOR) + ROOM_BYTES
     size_bytes = -(-wanted // MIB) * MIB
-    if size_bytes > MBR_LIMIT_BYTES:
+    if size_bytes > MBR_LIMIT_BYTES and not is_uefi:
         raise CaptureError(
             f"{used_bytes} bytes of content do not fit on the default MBR disk of 2 TiB",
             hint="give a GPT layout with --layout FILE",
         )
     root = Partition(
-        number=1,
-        start_bytes=START_BYTES,
-        size_bytes=size_bytes - START_BYTES,
-        type_code="83",
-        is_bootable=True,
+        number=2 if is_uefi else 1,
+        start_bytes=start_bytes,
+        size_bytes=size_bytes - start_bytes,
+        type_code=GPT_LINUX if is_uefi else "83",
+        uuid=_guid(image, "root partition") if is_uefi else "",
+        is_bootable=not is_uefi,
         content=_root(image, fstab, used_bytes, max(size_bytes // BYTES_PER_INODE, entries * 2)),
     )
     disk = Disk(
         device="/dev/sda",
-        size_bytes=size_bytes,
-        table="mbr",
-        table_id=disk_signature(image),
-        partitions=(root,),
+        size_bytes=size_bytes + (GPT_TAIL_BYTES if is_uefi else 0),
+        table="gpt" if is_uefi else "mbr",
+        table_id=_guid(image, "disk") if is_uefi else disk_signature(image),
+        partitions=(_esp(image, fstab), root) if is_uefi else (root,),
     )
     return DiskLayout(disks=(disk,), boot=boot, is_default=True)
+
+
+def _guid(image: str, what: str) -> str:
+    return str(uuid.uuid5(_NAMESPACE, f"{what} {image}")).upper()
+
+
+def _esp(image: str, fstab: Sequence[FstabLine]) -> Partition:
+    """The EFI system partition; its volume id is the one that fstab names, if it does."""
+    tags = dict(line.tag for line in fstab if line.mount_point == "/boot/efi" and line.tag)
+    made = _guid(image, "volume")
+    has_line = any(line.mount_point == "/boot/efi" for line in fstab)
+    return Partition(
+        number=1,
+        start_bytes=START_BYTES,
+        size_bytes=ESP_BYTES,
+        type_code=GPT_ESP,
+        uuid=_guid(image, "efi partition"),
+        name="EFI System Partition",
+        content=FileSystem(
+            kind="vfat",
+            uuid=tags.get("UUID") or f"{made[:4]}-{made[4:8]}",
+            label=tags.get("LABEL", ""),
+            mount_point="/boot/efi",
+            mount_options=mount_options(fstab, "/boot/efi") if has_line else ESP_OPTIONS,
+        ),
+    )
 
 
 def disk_signature(image: str) -> str:

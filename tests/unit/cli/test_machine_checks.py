@@ -56,6 +56,7 @@ def test_nothing_missing_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         "ssh",
         "qemu-system-x86_64",
         "debootstrap",
+        "mcopy",
     ]:
         (tmp_path / name).symlink_to("/bin/true")
     monkeypatch.setenv("PATH", str(tmp_path))

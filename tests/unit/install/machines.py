@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from haoscar_pxe.image.layout import (
+    GPT_ESP,
     BiosBoot,
     Boot,
     Disk,
@@ -119,4 +120,17 @@ def gpt_layout() -> DiskLayout:
             name="root",
         ),
         table="gpt",
+    )
+
+
+def uefi_layout() -> DiskLayout:
+    """What Debian's installer makes for UEFI: an EFI system partition, and root."""
+    esp = FileSystem(
+        kind="vfat", uuid="A1B2-C3D4", mount_point="/boot/efi", mount_options="umask=0077"
+    )
+    return layout(
+        partition(1, MIB, 512 * MIB, esp, type_code=GPT_ESP, uuid=ROOT_UUID),
+        partition(2, 513 * MIB, 10 * GIB, root_fs()),
+        table="gpt",
+        firmware="uefi",
     )

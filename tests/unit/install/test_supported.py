@@ -15,6 +15,7 @@ from tests.unit.install.machines import (
     layout,
     partition,
     root_fs,
+    uefi_layout,
 )
 
 
@@ -54,8 +55,13 @@ def test_a_mounted_ext4_superblock_says_needs_recovery_which_is_no_feature() -> 
     assert reasons(captured) == ""
 
 
-def test_a_uefi_image_is_refused() -> None:
-    assert "UEFI" in reasons(layout(firmware="uefi"))
+def test_a_uefi_image_needs_a_uefi_machine_and_an_efi_system_partition() -> None:
+    assert "started by BIOS" in reasons(uefi_layout())
+    assert refusals(uefi_layout(), "uefi") == []
+    told = [refusal.reason for refusal in refusals(layout(firmware="uefi"), "uefi")]
+    assert told == [
+        "the image boots by UEFI, and no mounted partition of type EFI System was captured"
+    ]
 
 
 def test_a_bios_image_on_a_machine_started_by_uefi_says_what_to_switch() -> None:

@@ -10,7 +10,12 @@ import pytest
 from haoscar_pxe.image.compare import Aspect, Difference
 from haoscar_pxe.image.layout import FileSystem
 from haoscar_pxe.nodes.order import IdentityChange
-from haoscar_pxe.rehearse.differences import identity_not_applied, undeclared, wrong_uuids
+from haoscar_pxe.rehearse.differences import (
+    identity_not_applied,
+    is_folders_time,
+    undeclared,
+    wrong_uuids,
+)
 from haoscar_pxe.rehearse.mounted import MountedDisk, MountedFileSystem
 
 HOSTNAME = IdentityChange(path=b"etc/hostname", content=b"standby\n", reason="its own name")
@@ -112,3 +117,14 @@ def test_a_file_system_with_another_uuid_is_told(tmp_path: Path) -> None:
     assert wrong_uuids(MountedDisk(tmp_path, tuple(found))) == [
         "the file system at / has the UUID 2222-BBBB, not 1111-AAAA"
     ]
+
+
+def test_a_fat_keeps_no_time_of_folders(tmp_path: Path) -> None:
+    (tmp_path / "boot/efi/EFI").mkdir(parents=True)
+    lay(tmp_path, "boot/efi/EFI/grubx64.efi")
+    roots = frozenset({b"boot/efi"})
+    assert is_folders_time(differs(b"boot/efi", "mtime"), roots, tmp_path)
+    assert is_folders_time(differs(b"boot/efi/EFI", "mtime"), roots, tmp_path)
+    assert not is_folders_time(differs(b"boot", "mtime"), roots, tmp_path)
+    assert not is_folders_time(differs(b"boot/efi/EFI", "mode"), roots, tmp_path)
+    assert not is_folders_time(differs(b"boot/efi/EFI/grubx64.efi", "mtime"), roots, tmp_path)

@@ -74,3 +74,15 @@ def test_an_image_of_two_disks_is_refused(tmp_path: Path) -> None:
         mounted(Path("disk.raw"), layout(ROOT, disks=2), tmp_path, run),
     ):
         pass
+
+
+def test_a_fat_is_copied_out_with_the_modes_that_its_options_show(tmp_path: Path) -> None:
+    esp = FileSystem(kind="vfat", uuid="A1B2-C3D4", mount_point="/efi", mount_options="umask=0077")
+    (tmp_path / "efi/EFI").mkdir(parents=True)
+    (tmp_path / "efi/EFI/x.efi").touch(0o644)
+    run = RecordedRun({"sfdisk": PRINTED})
+    with mounted(Path("disk.raw"), layout(esp, ROOT), tmp_path, run):
+        copied = [words for words in run.asked if "mcopy" in words]
+        modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("efi/EFI", "efi/EFI/x.efi")]
+    assert copied[0][-4:] == ["-i", "disk.raw@@1048576", "::*", f"{tmp_path}/efi"]
+    assert modes == [0o700, 0o700]

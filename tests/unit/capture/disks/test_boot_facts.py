@@ -54,8 +54,20 @@ def test_grub_is_found_by_its_tools_under_both_names(tmp_path: Path) -> None:
 def test_grub_of_the_other_firmware_is_none(tmp_path: Path) -> None:
     add_grub(tmp_path)
     assert boot_facts(tmp_path, Running("6", "uefi")).loader == "none"
-    (tmp_path / "usr/lib/grub/x86_64-efi").mkdir()
+    grub = tmp_path / "boot/efi/EFI/debian/GRUBX64.EFI"
+    grub.parent.mkdir(parents=True)
+    grub.touch()
     assert boot_facts(tmp_path, Running("6", "uefi")).loader == "grub"
+
+
+def test_a_tree_is_for_uefi_only_if_it_has_nothing_for_a_bios(tmp_path: Path) -> None:
+    signed = tmp_path / "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"
+    signed.parent.mkdir(parents=True)
+    signed.touch()
+    facts = boot_facts(tmp_path, None)
+    assert (facts.firmware, facts.loader) == ("uefi", "grub")
+    add_grub(tmp_path)
+    assert boot_facts(tmp_path, None).firmware == "bios"
 
 
 def test_systemd_boot_is_named(tmp_path: Path) -> None:
