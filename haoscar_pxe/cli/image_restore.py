@@ -16,6 +16,7 @@ from haoscar_pxe.cli.generation_argument import generation_argument, manifest_of
 from haoscar_pxe.cli.output import json_option, manifest_summary, print_json
 from haoscar_pxe.cli.progress import watched
 from haoscar_pxe.cli.site import Site, pass_site
+from haoscar_pxe.image.file_makers import makers_to_use
 from haoscar_pxe.image.generation_name import GenerationName
 from haoscar_pxe.image.restore import restore as restore_entries
 
@@ -37,7 +38,7 @@ def restore(
     chunks, read = open_entries(site, manifest, without_secrets=without_secrets)
     with watched("restoring", quiet=as_json) as progress:
         progress.expect(manifest.stored_bytes)
-        restore_entries(read, chunks, folder, progress)
+        restore_entries(read, chunks, folder, progress, makers=makers_to_use())
     if as_json:
         print_json(
             {**manifest_summary(manifest), "folder": str(folder), "left_out": left_out_of(read)}

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import assert_never
 
@@ -18,7 +18,6 @@ from haoscar_pxe.errors import RestoreError
 from haoscar_pxe.image import attributes
 from haoscar_pxe.image.durable import free_space
 from haoscar_pxe.image.entry import (
-    AnyFile,
     Device,
     Directory,
     Entry,
@@ -30,6 +29,8 @@ from haoscar_pxe.image.entry import (
     Symlink,
     parents,
 )
+from haoscar_pxe.image.file_makers import FileFailedError, FileMakers
+from haoscar_pxe.image.filling import Filling, FillingByMakers, FillingHere
 from haoscar_pxe.image.folders import (
     FOLDER_FLAGS,
     FolderChain,
@@ -37,12 +38,12 @@ from haoscar_pxe.image.folders import (
     open_below,
     open_root,
 )
+from haoscar_pxe.image.laying import lay_special
 from haoscar_pxe.image.progress import Progress
 from haoscar_pxe.image.read_ahead import ReadAhead
 from haoscar_pxe.image.reader import ChunkReader
 
 LOST_AND_FOUND = b"lost+found"
-FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def restore(
@@ -52,11 +53,13 @@ def restore(
     progress: Progress,
     *,
     allow_existing: frozenset[bytes] = frozenset(),
+    makers: int = 0,
 ) -> None:
     """Lay entries (in order, checked, as `reader.entries` gives them) down in the folder target.
 
     target is made if it is missing and must be empty, except for lost+found and the folders of
     allow_existing (mount points, relative as in entries; what leads to them may exist too).
+    makers: so many processes make the files; the store must bear several readers at once then.
     Ends with everything durable on every file system it touched.
     Raises RestoreError, and what reading chunks raises.
     """
@@ -68,25 +71,32 @@ def restore(
         raise RestoreError(f"cannot restore into {target}: {error.strerror}") from error
     try:
         _refuse_content(root_fd, target, allowed)
-        with ReadAhead(entries, chunks) as ahead:
-            _Restorer(root_fd, ahead, target, progress, allowed).lay_all()
+        filling: Filling
+        if makers:
+            with FileMakers(makers, chunks) as pool:
+                filling = FillingByMakers(entries, pool, progress)
+                _Restorer(root_fd, filling, target, progress, allowed).lay_all()
+        else:
+            with ReadAhead(entries, chunks) as ahead:
+                filling = FillingHere(ahead, progress)
+                _Restorer(root_fd, filling, target, progress, allowed).lay_all()
     finally:
         os.close(root_fd)
 
 
 class _Restorer:
-    """One restore: the folders that are open and where bytes come from."""
+    """One restore: the folders that are open and how files get into them."""
 
     def __init__(
         self,
         root_fd: int,
-        ahead: ReadAhead,
+        filling: Filling,
         target: Path,
         progress: Progress,
         allowed: frozenset[bytes],
     ) -> None:
         self._root_fd = root_fd
-        self._ahead = ahead
+        self._filling = filling
         self._target = target
         self._progress = progress
         self._allowed = allowed
@@ -96,15 +106,19 @@ class _Restorer:
     def lay_all(self) -> None:
         path = b""
         try:
-            for entry in self._ahead.entries():
+            for entry in self._filling.entries():
                 path = entry.path
                 self._lay(entry)
                 self._progress.advance(0)
             self._folders.leave_all()
+            self._filling.finish()
+        except FileFailedError as failed:
+            raise self._failed(failed.path, failed.error) from failed
         except OSError as error:
             raise self._failed(path, error) from error
         finally:
             self._folders.close()
+            self._filling.close()
 
     def _lay(self, entry: Entry) -> None:
         if not entry.path:
@@ -117,11 +131,11 @@ class _Restorer:
             case Directory():
                 self._lay_folder(entry, folder_fd, name)
             case File() | SealedFile():
-                self._lay_file(entry, folder_fd, name)
+                self._filling.lay(entry, folder_fd, name)
             case HardLink():
-                self._lay_link(entry, folder_fd, name)
+                self._filling.when_made(entry.path, folder_fd, partial(self._lay_link, entry))
             case Symlink() | Device() | Fifo() | Socket():
-                _lay_special(entry, folder_fd, name)
+                lay_special(entry, folder_fd, name)
             case _:
                 assert_never(entry)
 
@@ -141,27 +155,13 @@ class _Restorer:
             existed = True
         self._enter(entry, os.open(name, FOLDER_FLAGS, dir_fd=folder_fd), existed=existed)
 
-    def _lay_file(self, entry: AnyFile, folder_fd: int, name: bytes) -> None:
-        fd = os.open(name, FILE_FLAGS, 0o600, dir_fd=folder_fd)
-        try:
-            end = 0
-            for offset, data in self._ahead.content(entry):
-                _write_at(fd, data, offset)
-                end = offset + len(data)
-                self._progress.advance(len(data), 0)
-            if end != entry.size_bytes:
-                os.ftruncate(fd, entry.size_bytes)
-            attributes.put_on_descriptor(fd, entry.meta)
-        finally:
-            os.close(fd)
-
-    def _lay_link(self, entry: HardLink, folder_fd: int, name: bytes) -> None:
+    def _lay_link(self, entry: HardLink, folder_fd: int) -> None:
         parent, _, target = entry.target.rpartition(b"/")
         parent_fd = open_below(self._root_fd, parent)
         try:
             os.link(
                 target,
-                name,
+                entry.path.rpartition(b"/")[2],
                 src_dir_fd=parent_fd,
                 dst_dir_fd=folder_fd,
                 follow_symlinks=False,
@@ -170,16 +170,9 @@ class _Restorer:
             os.close(parent_fd)
 
     def _leave(self, folder: OpenFolder) -> None:
-        """Give a folder its own attributes, now that nothing more is put into it."""
+        """Give a folder its own attributes, once nothing more is put into it."""
         entry, existed = self._unfinished.pop()
-        try:
-            if existed:
-                attributes.remove_other_xattrs(folder.fd, entry.meta)
-            attributes.put_on_descriptor(folder.fd, entry.meta)
-            if existed:  # the root, or a mount point: the end of a file system
-                attributes.sync_file_system(folder.fd)
-        except OSError as error:
-            raise self._failed(entry.path, error) from error
+        self._filling.when_made(entry.path, folder.fd, partial(_finish_folder, entry, existed))
 
     def _failed(self, path: bytes, error: OSError) -> RestoreError:
         where = f"{self._target}/{os.fsdecode(path)!r}"
@@ -193,28 +186,12 @@ class _Restorer:
         )
 
 
-def _lay_special(entry: Symlink | Device | Fifo | Socket, folder_fd: int, name: bytes) -> None:
-    match entry:
-        case Symlink():
-            os.symlink(entry.target, name, dir_fd=folder_fd)
-        case Device():
-            kind = stat.S_IFBLK if entry.is_block else stat.S_IFCHR
-            device = os.makedev(entry.major, entry.minor)
-            os.mknod(name, 0o600 | kind, device, dir_fd=folder_fd)
-        case Fifo():
-            os.mkfifo(name, 0o600, dir_fd=folder_fd)
-        case Socket():
-            os.mknod(name, 0o600 | stat.S_IFSOCK, dir_fd=folder_fd)
-        case _:
-            assert_never(entry)
-    attributes.put_on_name(folder_fd, name, entry.meta, is_symlink=isinstance(entry, Symlink))
-
-
-def _write_at(fd: int, data: bytes, offset: int) -> None:
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(fd, view, offset)
-        view, offset = view[written:], offset + written
+def _finish_folder(entry: Directory, existed: bool, fd: int) -> None:
+    if existed:
+        attributes.remove_other_xattrs(fd, entry.meta)
+    attributes.put_on_descriptor(fd, entry.meta)
+    if existed:  # the root, or a mount point: the end of a file system
+        attributes.sync_file_system(fd)
 
 
 def _refuse_content(root_fd: int, target: Path, allowed: frozenset[bytes]) -> None:

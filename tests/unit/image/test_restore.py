@@ -42,12 +42,13 @@ def chunks_of(repository: Repository) -> ChunkReader:
     return ChunkReader(repository.store)
 
 
-def round_trip(repository: Repository, source: Path, target: Path) -> None:
+def round_trip(repository: Repository, source: Path, target: Path, makers: int = 0) -> None:
     """Store source, restore it to target, and let nothing be different."""
     stored = store_tree(repository, source)
     manifest = repository.manifest("primary", None, TrustedKeys.of(KEY.public))
     assert manifest == stored
-    restore(entries(manifest, chunks_of(repository)), chunks_of(repository), target, Silence())
+    chunks = chunks_of(repository)
+    restore(entries(manifest, chunks), chunks, target, Silence(), makers=makers)
     found = compare(entries(manifest, chunks_of(repository)), target, Silence())
     assert [str(each) for each in found] == []
 
@@ -66,11 +67,12 @@ class Counting:
         self.entries += entries
 
 
+@pytest.mark.parametrize("makers", [0, 3])
 def test_an_awkward_tree_comes_back_without_any_difference(
-    repository: Repository, source: Path, tmp_path: Path
+    repository: Repository, source: Path, tmp_path: Path, makers: int
 ) -> None:
     build(source)
-    round_trip(repository, source, tmp_path / "target")
+    round_trip(repository, source, tmp_path / "target", makers)
 
 
 @needs_root
