@@ -65,6 +65,7 @@ class ServeConfig:
     address: str = "10.77.0.1/24"
     http_port: int = 8069
     dhcp: bool = True
+    proxy_dhcp: bool = False
     tftp: bool = True
     gateway: str = ""
     dns: tuple[str, ...] = ()
@@ -290,6 +291,8 @@ def check(config: Config) -> list[str]:
         problems.append(f"serve.http_port: {serve.http_port} is no port")
     if serve.lease_s < 60:
         problems.append(f"serve.lease_s: {serve.lease_s} is below a minute")
+    if serve.pool and serve.proxy_dhcp:
+        problems.append("serve.pool: a proxy gives no addresses; leave it empty")
     if len(serve.pool) not in (0, 2):
         problems.append("serve.pool: give the first and the last address, or nothing")
     elif not problems and any(IPv4Address(text) not in network for text in serve.pool):

@@ -109,7 +109,7 @@ class BootAnswers:
     def _answer(
         self, address: IPv4Interface, gateway: str, name: str, asker: Asker, reason: str
     ) -> DhcpAnswer:
-        program = boot_program(asker, self.serve.url)
+        program = boot_program(asker, self.serve.url, is_proxy=self.serve.proxy_dhcp)
         boots = bool(program.filename)
         if not boots:
             reason += f"; {program.reason}"

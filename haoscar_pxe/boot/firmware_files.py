@@ -3,7 +3,8 @@
 - BIOS: lpxelinux.0 is pxelinux with HTTP in it, so that kernel and initramfs need no TFTP.
 - UEFI: the shim that the firmware's own keys trust, and beside it the distribution's signed GRUB
   with its network modules; with Secure Boot or without. That GRUB speaks TFTP only.
-- UEFI HTTP boot: iPXE over the firmware's own network driver. It is not signed.
+- UEFI HTTP boot, and UEFI beside another DHCP server: iPXE over the firmware's own network
+  driver. It is not signed.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from haoscar_pxe.errors import MissingToolError
 
 BIOS_BOOT_FILE: Final = "lpxelinux.0"
 UEFI_BOOT_FILE: Final = "shimx64.efi"
-UEFI_HTTP_BOOT_FILE: Final = "snponly.efi"
+IPXE_FILE: Final = "snponly.efi"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +72,10 @@ FIRMWARE_SETS: Final = (
         "apt-get install shim-signed grub-efi-amd64-signed",
     ),
     FirmwareSet(
-        "UEFI HTTP boot",
+        "UEFI HTTP boot or another DHCP server",
         (
             FirmwareFile(
-                UEFI_HTTP_BOOT_FILE,
+                IPXE_FILE,
                 ("/usr/lib/ipxe/snponly.efi", "/usr/share/ipxe/ipxe-snponly-x86_64.efi"),
             ),
         ),

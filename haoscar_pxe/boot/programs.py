@@ -12,8 +12,8 @@ from typing import Final
 from haoscar_pxe.boot.configurations import Loader, configuration_name
 from haoscar_pxe.boot.firmware_files import (
     BIOS_BOOT_FILE,
+    IPXE_FILE,
     UEFI_BOOT_FILE,
-    UEFI_HTTP_BOOT_FILE,
 )
 from haoscar_pxe.nodes.asking import Asker
 
@@ -43,12 +43,14 @@ class Program:
     reason: str = ""
 
 
-def boot_program(asker: Asker, server_url: str) -> Program:
+def boot_program(asker: Asker, server_url: str, *, is_proxy: bool = False) -> Program:
     """What the machine that asks is to load first.
 
     iPXE, wherever it comes from, is given its script at once: sent a boot program, an iPXE that
     was itself loaded as that program would fetch itself for ever. A machine that does not say its
     architecture is a BIOS, or a system that has booted and ignores the boot file.
+    is_proxy: another server gives the addresses. GRUB 2.06 then looks for its configuration on that
+    server (it reads no proxy's offer), so UEFI gets iPXE, which does.
     """
     is_bios = asker.arch in (None, BIOS)
     if asker.is_ipxe and (is_bios or asker.arch in (*X86_64_UEFI, X86_64_UEFI_HTTP)):
@@ -56,11 +58,13 @@ def boot_program(asker: Asker, server_url: str) -> Program:
         return Program(Loader.IPXE, f"{server_url}/boot/{script}")
     if is_bios:
         return Program(Loader.PXELINUX, BIOS_BOOT_FILE, needs=BIOS_BOOT_FILE)
+    if asker.arch in X86_64_UEFI and is_proxy:
+        return Program(Loader.IPXE, IPXE_FILE, needs=IPXE_FILE)
     if asker.arch in X86_64_UEFI:
         return Program(Loader.GRUB, UEFI_BOOT_FILE, needs=UEFI_BOOT_FILE)
     if asker.arch == X86_64_UEFI_HTTP:
-        url = f"{server_url}/boot/firmware/{UEFI_HTTP_BOOT_FILE}"
-        return Program(Loader.IPXE, url, needs=UEFI_HTTP_BOOT_FILE)
+        url = f"{server_url}/boot/firmware/{IPXE_FILE}"
+        return Program(Loader.IPXE, url, needs=IPXE_FILE)
     what = NAMES.get(asker.arch or 0, "unknown to this server")
     reason = f"no boot program is served for client architecture {asker.arch} ({what})"
     return Program(Loader.GRUB, reason=reason)

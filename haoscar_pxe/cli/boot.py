@@ -44,7 +44,8 @@ def explain(site: Site, mac: str, arch: int, ipxe: bool, as_json: bool) -> None:
     decision, node = answers.decision(mac)
     asker = Asker(mac=mac, arch=arch, vendor_class="PXEClient", is_ipxe=ipxe)
     told = answers.dhcp(asker)
-    loader = boot_program(asker, site.config.serve.url).loader
+    serve = site.config.serve
+    loader = boot_program(asker, serve.url, is_proxy=serve.proxy_dhcp).loader
     text = answers.configuration(loader, mac)
     order = _order(site, answers, node) if node and decision.boot is Boot.INSTALL else None
     if as_json:

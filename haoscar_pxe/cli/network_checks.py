@@ -16,6 +16,7 @@ from haoscar_pxe.config import ServeConfig
 from haoscar_pxe.errors import HaoscarError
 from haoscar_pxe.serve.port_holder import Protocol, port_holders
 from haoscar_pxe.serve.probe import Offer, fetch_boot_file, find_dhcp_servers
+from haoscar_pxe.wire.dhcp_proxy import BOOT_SERVICE_PORT
 
 DHCP_PORT: Final = 67  # RFC 2131 section 4.1
 TFTP_PORT: Final = 69  # RFC 1350 section 4
@@ -75,6 +76,7 @@ def port_checks(serve: ServeConfig) -> Iterator[Check]:
     """Whether each port that `serve` needs is free, or held by `serve`."""
     ports: list[tuple[str, Protocol, int, bool]] = [
         ("DHCP", "udp", DHCP_PORT, serve.dhcp),
+        ("DHCP boot service", "udp", BOOT_SERVICE_PORT, serve.dhcp and serve.proxy_dhcp),
         ("TFTP", "udp", TFTP_PORT, serve.tftp),
         ("HTTP", "tcp", serve.http_port, True),
     ]
@@ -109,6 +111,8 @@ def dhcp_check(serve: ServeConfig) -> Check:
     except HaoscarError as error:
         return Check(name, "failed", str(error), error.hint)
     others = [offer for offer in offers if offer.server_id != str(serve.ip.ip)]
+    if serve.proxy_dhcp:
+        return _address_givers(name, others)
     if not others:
         return Check(name, "ok", "none answered")
     return Check(
@@ -117,6 +121,18 @@ def dhcp_check(serve: ServeConfig) -> Check:
         "; ".join(_describe(offer) for offer in others),
         "switch it off on this segment, or serve from an interface it does not reach",
     )
+
+
+def _address_givers(name: str, others: list[Offer]) -> Check:
+    """A proxy needs just one server that gives addresses and says nothing of booting."""
+    found = "; ".join(_describe(offer) for offer in others)
+    if not others:
+        hint = "switch one on, or set serve.proxy_dhcp = false to give addresses from here"
+        return Check(name, "failed", "none answered, and this server only proxies", hint)
+    if any(offer.boot_filename for offer in others):
+        hint = "take the boot file out of its configuration: machines may choose either"
+        return Check(name, "failed", found, hint)
+    return Check(name, "ok", found)
 
 
 def _describe(offer: Offer) -> str:

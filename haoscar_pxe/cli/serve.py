@@ -52,6 +52,7 @@ def serve_options(config: ServeConfig) -> ServeOptions:
         address=config.ip,
         http_port=config.http_port,
         dhcp=config.dhcp,
+        proxy_dhcp=config.proxy_dhcp,
         tftp=config.tftp,
         router_advertisement=config.router_advertisement,
     )

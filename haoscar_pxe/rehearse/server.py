@@ -40,6 +40,7 @@ def rehearsal_config(site: Config, network: Network, folder: Path) -> Config:
         interface=BRIDGE,
         address=str(network.server),
         dhcp=True,
+        proxy_dhcp=False,
         tftp=True,
         pool=(),
         router_advertisement=True,

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import socket
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum
 from ipaddress import IPv4Address
 from typing import Final
 
@@ -23,8 +25,17 @@ from haoscar_pxe.wire.dhcp_options import (
     text,
     user_class,
 )
-from haoscar_pxe.wire.dhcp_packet import NOBODY, MessageType, Op, Packet, decode, encode
-from haoscar_pxe.wire.dhcp_responder import Offer, Unanswered, respond
+from haoscar_pxe.wire.dhcp_packet import (
+    CLIENT_PORT,
+    NOBODY,
+    MessageType,
+    Op,
+    Packet,
+    decode,
+    encode,
+)
+from haoscar_pxe.wire.dhcp_proxy import respond_as_proxy, respond_on_boot_port
+from haoscar_pxe.wire.dhcp_responder import Offer, Response, Unanswered, respond
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +46,25 @@ ASKING: Final[dict[MessageType, DhcpMessage]] = {
     MessageType.DISCOVER: "DISCOVER",
     MessageType.REQUEST: "REQUEST",
     MessageType.INFORM: "INFORM",
+}
+
+
+class DhcpRole(Enum):
+    """What a socket answers: addresses and boot files, or beside another server boot files only.
+
+    The boot service is the proxy's second socket, on port 4011; what it says goes to where the
+    question came from, for whoever asks there has an address.
+    """
+
+    SERVER = "dhcp"
+    PROXY = "proxy"
+    BOOT_SERVICE = "boot service"
+
+
+_RESPOND: Final[dict[DhcpRole, Callable[[Packet, Offer], Response]]] = {
+    DhcpRole.SERVER: respond,
+    DhcpRole.PROXY: respond_as_proxy,
+    DhcpRole.BOOT_SERVICE: respond_on_boot_port,
 }
 
 
@@ -51,8 +81,14 @@ class DhcpService:
     """Owns the DHCP socket of one interface."""
 
     def __init__(
-        self, sock: socket.socket, server_ip: IPv4Address, answers: Answers, counters: Counters
+        self,
+        sock: socket.socket,
+        server_ip: IPv4Address,
+        answers: Answers,
+        counters: Counters,
+        role: DhcpRole = DhcpRole.SERVER,
     ) -> None:
+        self._role = role
         self._sock = sock
         self._server_ip = server_ip
         self._answers = answers
@@ -65,14 +101,19 @@ class DhcpService:
                 datagram, peer = self._sock.recvfrom(LONGEST_DATAGRAM)
             except OSError:  # nothing more, or an ICMP error about an earlier reply
                 return
-            outgoing = self.handle(datagram, peer[0])
+            outgoing = self.handle(datagram, peer[0], peer[1])
             if outgoing is not None:
                 self._send(outgoing)
 
-    def handle(self, datagram: bytes, peer_ip: str) -> Outgoing | None:
+    def handle(
+        self, datagram: bytes, peer_ip: str, peer_port: int = CLIENT_PORT
+    ) -> Outgoing | None:
         """The reply to one datagram, None for none. Whatever the datagram is, it does not raise."""
         try:
-            return self._answer(decode(datagram))
+            outgoing = self._answer(decode(datagram))
+            if outgoing is None or self._role is not DhcpRole.BOOT_SERVICE:
+                return outgoing
+            return replace(outgoing, address=peer_ip, port=peer_port)
         except WireError as error:
             self._counters.count("dhcp malformed")
             log.debug("dhcp %s: not understood: %s", peer_ip, error)
@@ -99,7 +140,7 @@ class DhcpService:
         return self._converse(packet, asker, decision)
 
     def _converse(self, packet: Packet, asker: Asker, answer: DhcpAnswer) -> Outgoing | None:
-        response = respond(packet, offer_of(answer, self._server_ip))
+        response = _RESPOND[self._role](packet, offer_of(answer, self._server_ip))
         if isinstance(response, Unanswered):
             self._counters.count("dhcp unanswered")
             log.info("dhcp %s not answered: %s", _spoken(asker), response.reason)

@@ -13,6 +13,7 @@ class ServeOptions:
     interface: the network interface that machines boot from ("eth1"); DHCP hears no other.
     address: this server's own address on it, with the prefix length; TFTP and HTTP answer there.
     http_port, tftp_port, dhcp_port: 0 takes a free one (`Endpoints` tells which).
+    proxy_dhcp: another server gives the addresses; then boot_service_port is heard as well.
     mtu_bytes: of the links to the machines; TFTP blocks are kept below it.
     tftp_windowsize: blocks that a TFTP client may have in flight.
     router_advertisement: answer IPv6 router solicitations with "no router here", which spares
@@ -26,6 +27,8 @@ class ServeOptions:
     dhcp: bool = True
     tftp: bool = True
     dhcp_port: int = 67
+    proxy_dhcp: bool = False
+    boot_service_port: int = 4011
     tftp_port: int = 69
     mtu_bytes: int = 1500
     tftp_windowsize: int = 64

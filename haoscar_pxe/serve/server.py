@@ -21,7 +21,7 @@ from aiohttp import web
 
 from haoscar_pxe.serve.answers import Answers
 from haoscar_pxe.serve.counters import Counters
-from haoscar_pxe.serve.dhcp import DhcpService
+from haoscar_pxe.serve.dhcp import DhcpRole, DhcpService
 from haoscar_pxe.serve.http import make_application
 from haoscar_pxe.serve.http_log import RequestLog, protocol_logger
 from haoscar_pxe.serve.options import Endpoints, ServeOptions
@@ -48,6 +48,7 @@ class Sockets:
     tftp: socket.socket | None
     dhcp: socket.socket | None
     router: socket.socket | None
+    boot_service: socket.socket | None = None
 
 
 def run_server(
@@ -125,7 +126,10 @@ def _open(options: ServeOptions, stack: ExitStack) -> Sockets:
     router = None
     if options.router_advertisement:
         router = stack.enter_context(open_router(options.interface))
-    return Sockets(http, tftp, dhcp, router)
+    boot_service = None
+    if options.dhcp and options.proxy_dhcp:
+        boot_service = stack.enter_context(open_dhcp(options.interface, options.boot_service_port))
+    return Sockets(http, tftp, dhcp, router, boot_service)
 
 
 def _start_datagrams(
@@ -137,8 +141,12 @@ def _start_datagrams(
         router = RouterService(sockets.router, options.interface, counters)
         loop.add_reader(sockets.router, router.on_readable)
     if sockets.dhcp is not None:
-        dhcp = DhcpService(sockets.dhcp, ip, answers, counters)
+        role = DhcpRole.PROXY if options.proxy_dhcp else DhcpRole.SERVER
+        dhcp = DhcpService(sockets.dhcp, ip, answers, counters, role)
         loop.add_reader(sockets.dhcp, dhcp.on_readable)
+    if sockets.boot_service is not None:
+        boots = DhcpService(sockets.boot_service, ip, answers, counters, DhcpRole.BOOT_SERVICE)
+        loop.add_reader(sockets.boot_service, boots.on_readable)
     if sockets.tftp is None:
         return None
     limits = Limits(options.mtu_bytes, options.tftp_windowsize)
@@ -172,7 +180,7 @@ def _endpoints(options: ServeOptions, sockets: Sockets) -> Endpoints:
 
 def _stop_listening(sockets: Sockets) -> None:
     loop = asyncio.get_running_loop()
-    for sock in (sockets.tftp, sockets.dhcp, sockets.router):
+    for sock in (sockets.tftp, sockets.dhcp, sockets.boot_service, sockets.router):
         if sock is not None:
             loop.remove_reader(sock)
 

@@ -102,14 +102,14 @@ def respond(request: Packet, offer: Offer) -> Response:
     if request.op != Op.BOOTREQUEST:
         return Unanswered("it is a reply of another server")
     if request.is_bootp:
-        return _grant(request, offer, Answered.BOOTREPLY)
+        return grant(request, offer, Answered.BOOTREPLY)
     match request.message_type:
         case MessageType.DISCOVER:
-            return _grant(request, offer, Answered.OFFER)
+            return grant(request, offer, Answered.OFFER)
         case MessageType.REQUEST:
             return _answer_request(request, offer)
         case MessageType.INFORM:
-            return _grant(request, offer, Answered.ACK)
+            return grant(request, offer, Answered.ACK)
         case _:
             return Unanswered("a server does not answer this message type")
 
@@ -126,10 +126,11 @@ def _answer_request(request: Packet, offer: Offer) -> Response:
         return Unanswered("its REQUEST names no address")
     if wanted != offer.address.ip:
         return _refuse(request, offer, f"{wanted} is not its address, {offer.address.ip} is")
-    return _grant(request, offer, Answered.ACK)
+    return grant(request, offer, Answered.ACK)
 
 
-def _grant(request: Packet, offer: Offer, kind: Answered) -> Reply:
+def grant(request: Packet, offer: Offer, kind: Answered) -> Reply:
+    """All of the offer, as a message of this kind."""
     is_inform = request.message_type is MessageType.INFORM
     filename = offer.boot_filename
     reply = Packet(

@@ -81,6 +81,7 @@ def test_every_problem_is_reported_not_only_the_first() -> None:
         ('address = "ten"', "serve.address"),
         ('dns = ["a.b"]', "serve.dns: 'a.b'"),
         ('pool = ["10.77.0.9"]', "first and the last"),
+        ('proxy_dhcp = true\npool = ["10.77.0.9", "10.77.0.10"]', "a proxy gives no addresses"),
         ('pool = ["10.77.0.9", "10.78.0.9"]', "not all of it is in 10.77.0.0/24"),
         ("lease_s = 5", "below a minute"),
         ("http_port = 70000", "no port"),

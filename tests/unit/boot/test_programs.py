@@ -44,3 +44,10 @@ def test_a_processor_that_no_image_is_for_gets_nothing_and_the_reason(
     assert program.filename == ""
     assert f"architecture {arch}" in program.reason
     assert word in program.reason
+
+
+def test_beside_another_dhcp_server_uefi_gets_ipxe_by_tftp() -> None:
+    for arch, filename in ((7, "snponly.efi"), (0, "lpxelinux.0"), (16, SNPONLY)):
+        assert boot_program(Asker(mac=MAC, arch=arch), URL, is_proxy=True).filename == filename
+    asked_again = Asker(mac=MAC, arch=7, is_ipxe=True)
+    assert boot_program(asked_again, URL, is_proxy=True).filename == SCRIPT

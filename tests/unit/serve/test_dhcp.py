@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from haoscar_pxe.serve.counters import Counters
-from haoscar_pxe.serve.dhcp import DhcpService, asker_of
+from haoscar_pxe.serve.dhcp import DhcpRole, DhcpService, asker_of
 from haoscar_pxe.wire.dhcp_options import OptionCode
 from haoscar_pxe.wire.dhcp_packet import MessageType, Packet, decode, encode
 from tests.unit.serve.fixed_answers import FixedAnswers, known
@@ -118,3 +118,28 @@ def test_a_name_with_a_line_break_stays_on_its_line_of_the_log(
     with caplog.at_level(logging.INFO):
         service.handle(encode(replace(packet, options=options)), PEER)
     assert all("\n" not in record.getMessage() for record in caplog.records)
+
+
+def test_the_boot_service_answers_to_where_the_question_came_from(
+    answers: FixedAnswers, counters: Counters
+) -> None:
+    request = replace(
+        decode(OVMF_DISCOVER),
+        ciaddr=IPv4Address("10.77.0.23"),
+        options=dict(decode(OVMF_DISCOVER).options)
+        | {OptionCode.MESSAGE_TYPE: bytes([MessageType.REQUEST])},
+    )
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        service = DhcpService(sock, SERVER, answers, counters, DhcpRole.BOOT_SERVICE)
+        outgoing = service.handle(encode(request), "10.77.0.23", 40000)
+    assert outgoing is not None
+    assert (outgoing.address, outgoing.port) == ("10.77.0.23", 40000)
+
+
+def test_a_proxy_offers_no_address(answers: FixedAnswers, counters: Counters) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        service = DhcpService(sock, SERVER, answers, counters, DhcpRole.PROXY)
+        outgoing = service.handle(IPXE_DISCOVER, PEER)
+    assert outgoing is not None
+    assert decode(outgoing.datagram).yiaddr == IPv4Address(0)
+    assert counters.snapshot()["dhcp OFFER"] == 1
