@@ -172,7 +172,7 @@ class BootAnswers:
         if file not in BOOT_FILES:
             return None
         try:
-            known = generation in self.generations.repository.generations(image)
+            known = generation in self.generations.listing.generations(image)
         except RepositoryError:
             return None
         return self.prepare(image, generation)[file] if known else None

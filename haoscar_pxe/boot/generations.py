@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from haoscar_pxe.boot.listing import Listing
 from haoscar_pxe.image.entry import AnyFile, HardLink
 from haoscar_pxe.image.folder import children
 from haoscar_pxe.image.manifest import Manifest
@@ -65,21 +66,23 @@ class Generations:
     repository: Repository
     trusted: TrustedKeys
     keys: KeyFolder
+    listing: Listing
     opened: dict[tuple[str, int], GenerationFiles]
     lock: threading.Lock
 
     @classmethod
     def of(cls, path: Path, trusted: TrustedKeys, keys: KeyFolder) -> Generations:
         """Of the repository at path. Raises RepositoryError."""
-        return cls(Repository.open(path), trusted, keys, {}, threading.Lock())
+        repository = Repository.open(path)
+        return cls(repository, trusted, keys, Listing(repository), {}, threading.Lock())
 
     def images(self) -> frozenset[str]:
         """The images that have a generation."""
-        return frozenset(self.repository.images())
+        return self.listing.images()
 
     def newest(self, image: str) -> int:
         """The number of an image's newest generation. Raises RepositoryError if unknown."""
-        return self.repository.generations(image)[-1]
+        return self.listing.generations(image)[-1]
 
     def open(self, image: str, generation: int) -> GenerationFiles:
         """A generation to read from. Raises RepositoryError, IntegrityError, StorageError."""
