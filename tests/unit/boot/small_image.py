@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from haoscar_pxe.image.entry import Directory, Entry, Extent, File, Metadata, parents, sort_key
+from haoscar_pxe.image.entry import (
+    Directory,
+    Entry,
+    Extent,
+    File,
+    Metadata,
+    SealedFile,
+    parents,
+    sort_key,
+)
 from haoscar_pxe.image.layout import Boot, Disk, DiskLayout, FileSystem, Partition
 from haoscar_pxe.image.manifest import Manifest, Record
 from haoscar_pxe.image.repository import Repository
+from haoscar_pxe.image.sealing import SealingKey
 from haoscar_pxe.image.signing import SigningKey
 
 FILES = {
@@ -41,8 +51,13 @@ LAYOUT = DiskLayout(
 )
 
 
-def make(path: Path, signer: SigningKey, image: str = "primary") -> Manifest:
-    """Commit a generation of FILES into the repository at path."""
+def make(
+    path: Path, signer: SigningKey, image: str = "primary", sealed_for: SealingKey | None = None
+) -> Manifest:
+    """Commit a generation of FILES into the repository at path.
+
+    sealed_for: with a file more, /secret, that only the opening key of this one opens.
+    """
     meta = Metadata(0o755, 0, 0, 0)
     with Repository.create(path).writer(image) as writer:
         entries: list[Entry] = [
@@ -52,6 +67,9 @@ def make(path: Path, signer: SigningKey, image: str = "primary") -> Manifest:
             File(name, meta, len(data), (Extent(0, len(data), writer.add_chunk(data)),))
             for name, data in FILES.items()
         ]
+        if sealed_for is not None:
+            box = Extent(0, 6, writer.add_box(sealed_for.seal(b"secret")))
+            entries.append(SealedFile(b"secret", meta, 6, sealed_for.key_id, (box,)))
         for entry in sorted(entries, key=lambda each: sort_key(each.path)):
             writer.add_entry(entry)
         record = Record(created_ns=0, host_name="primary", consistency="tree", layout=LAYOUT)
