@@ -76,6 +76,12 @@ def router_server(wire: Link, content: Path, tmp_path: Path) -> Iterator[BootSer
     yield from _serve(wire, content, tmp_path, "router")
 
 
+@pytest.fixture
+def proxy_server(wire: Link, content: Path, tmp_path: Path) -> Iterator[BootServer]:
+    """The same, and it leaves addresses to another server."""
+    yield from _serve(wire, content, tmp_path, "proxy")
+
+
 def _serve(made: Link, folder: Path, scratch: Path, *more: str) -> Iterator[BootServer]:
     lease = f"{CLIENT_MAC}={CLIENT_ADDRESS}"
     arguments = [made.server.interface, SERVER_ADDRESS, str(folder), lease, *more]

@@ -1,6 +1,6 @@
 """A boot server of our own rooms for tests: every file of a folder by TFTP and HTTP, fixed DHCP.
 
-    python -m tests.wire.folder_server INTERFACE ADDRESS FOLDER [MAC=ADDRESS …] [router]
+    python -m tests.wire.folder_server INTERFACE ADDRESS FOLDER [MAC=ADDRESS …] [router] [proxy]
 
 Writes one line, the endpoints as JSON, once it is ready; logs to stderr; ends with SIGTERM.
 """
@@ -57,6 +57,7 @@ def main(interface: str, address: str, folder: str, *leases: str) -> None:
         address=IPv4Interface(address),
         http_port=8069,
         router_advertisement="router" in leases,
+        proxy_dhcp="proxy" in leases,
     )
     run_server(options, answers(Path(folder), [each for each in leases if "=" in each]), ready=say)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -89,3 +91,26 @@ def test_a_stranger_hears_nothing(dhcp_server: BootServer, tmp_path: Path) -> No
     with pytest.raises(CommandError):
         udhcpc(dhcp_server, tmp_path, "-T", "1")
     assert "nobody knows it" in dhcp_server.log.read_text()
+
+
+def test_uefi_firmware_hears_a_proxy_on_both_ports(proxy_server: BootServer) -> None:
+    root = Path(__file__).parents[2]
+    argv = [
+        "env",
+        "--chdir",
+        str(root),
+        sys.executable,
+        "-m",
+        "tests.wire.pxe_client",
+        proxy_server.ip,
+    ]
+    printed = proxy_server.link.client.run(*argv).text
+    told = json.loads(printed)
+    for kind, number, port in (("offer", 2, 67), ("ack", 5, 4011)):
+        answer = told[kind]
+        assert answer["from"] == ["10.77.0.1", port]
+        assert (answer["type"], answer["class"]) == (number, "PXEClient")
+        assert (answer["yiaddr"], answer["siaddr"]) == ("0.0.0.0", "10.77.0.1")
+        assert answer["file"] == "lpxelinux.0"
+        assert not {"lease_time", "subnet_mask", "router"} & set(answer["options"])
+        assert "vendor_specific" not in answer["options"], "UEFI would not come to port 4011"
