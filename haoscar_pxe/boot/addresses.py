@@ -18,6 +18,7 @@ class Pool:
     """Addresses first..last for machines nobody registered.
 
     leases: MAC to (address, end in seconds of `clock`). is_taken: whether a node has the address.
+    spoiled: addresses that a machine outside this pool uses, and until when they are given to none.
     """
 
     first: IPv4Address
@@ -26,6 +27,7 @@ class Pool:
     clock: Clock
     is_taken: Callable[[IPv4Address], bool]
     leases: dict[str, tuple[IPv4Address, float]] = field(default_factory=dict)
+    spoiled: dict[IPv4Address, float] = field(default_factory=dict)
 
     def lease(self, mac: str) -> IPv4Address | None:
         """The address of this MAC, prolonged or new; None when all are in use."""
@@ -36,9 +38,29 @@ class Pool:
             self.leases[mac] = (address, now + self.lease_s)
         return address
 
+    def release(self, mac: str, address: IPv4Address | None) -> bool:
+        """Take an address back from who has it (RFC 2131 section 4.3.4); whether it had it."""
+        kept = self.leases.get(mac)
+        if kept is None or kept[0] != address:
+            return False
+        del self.leases[mac]
+        return True
+
+    def decline(self, mac: str, address: IPv4Address | None) -> bool:
+        """Keep an address from everybody for a while (4.3.3); whether the MAC was given it.
+
+        Somebody uses it without asking here. Only who was given it may say so, or one machine
+        could take the whole pool away.
+        """
+        if address is None or not self.release(mac, address):
+            return False
+        self.spoiled[address] = self.clock() + self.lease_s
+        return True
+
     def _free(self, now: float) -> IPv4Address | None:
         self.leases = {mac: lease for mac, lease in self.leases.items() if lease[1] > now}
-        used = {address for address, _ in self.leases.values()}
+        self.spoiled = {address: end for address, end in self.spoiled.items() if end > now}
+        used = {address for address, _ in self.leases.values()} | self.spoiled.keys()
         for number in range(int(self.first), int(self.last) + 1):
             address = IPv4Address(number)
             if address not in used and not self.is_taken(address):

@@ -101,6 +101,12 @@ class BootAnswers:
         gateway = self.serve.gateway
         return self._answer(of_pool, gateway, "", asker, f"no node has the MAC {asker.mac}")
 
+    def given_back(self, mac: str, address: IPv4Address | None, *, is_in_use: bool) -> bool:
+        """See Answers."""
+        if self.pool is None:
+            return False
+        return (self.pool.decline if is_in_use else self.pool.release)(mac, address)
+
     def _known(self, node: Node, interface: Interface, asker: Asker) -> DhcpAnswer:
         reason = f"{node.name} always has {interface.address}"
         address = IPv4Interface(interface.address)

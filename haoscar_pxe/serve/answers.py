@@ -1,12 +1,13 @@
 """The seam to the boot decision: what the boot server asks for every request; `boot` implements it.
 
-`dhcp` and `tftp` are called on the server's one loop and must answer from memory (below a
-millisecond). The others may render, read the repository or write the registry: each is called in
-a thread of its own, several at once.
+`dhcp`, `given_back` and `tftp` are called on the server's one loop and must answer from memory
+(below a millisecond). The others may render, read the repository or write the registry: each is
+called in a thread of its own, several at once.
 """
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +19,13 @@ class Answers(Protocol):
 
     def dhcp(self, asker: Asker) -> DhcpDecision:
         """What to tell it, or Silence."""
+        ...
+
+    def given_back(self, mac: str, address: IPv4Address | None, *, is_in_use: bool) -> bool:
+        """A DHCP client leaves its address; is_in_use: because another machine has it (DECLINE).
+
+        Whether it had that address and was no known node, whose address stays its own.
+        """
         ...
 
     def tftp(self, name: str, peer_ip: str) -> FileAnswer | None:

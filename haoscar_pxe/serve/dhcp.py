@@ -159,11 +159,18 @@ class DhcpService:
     def _note(self, packet: Packet) -> None:
         """DECLINE, RELEASE and other servers' business: nothing to answer, sometimes to tell."""
         self._counters.count("dhcp noted")
-        address = packet.address_option(OptionCode.REQUESTED_ADDRESS)
-        if packet.message_type is MessageType.DECLINE:
-            log.warning("dhcp %s: %s is in use by another machine", packet.mac, address)
-        else:
-            log.debug("dhcp %s: %r needs no answer", packet.mac, packet.message_type)
+        chosen = packet.address_option(OptionCode.SERVER_IDENTIFIER)
+        is_ours = self._role is DhcpRole.SERVER and chosen in (None, self._server_ip)
+        match packet.message_type:
+            case MessageType.DECLINE if is_ours:
+                address = packet.address_option(OptionCode.REQUESTED_ADDRESS)
+                self._answers.given_back(packet.mac, address, is_in_use=True)
+                log.warning("dhcp %s: %s is in use by another machine", packet.mac, address)
+            case MessageType.RELEASE if is_ours:
+                if self._answers.given_back(packet.mac, packet.ciaddr, is_in_use=False):
+                    log.info("dhcp %s gives %s back", packet.mac, packet.ciaddr)
+            case _:
+                log.debug("dhcp %s: %r needs no answer", packet.mac, packet.message_type)
 
     def _send(self, outgoing: Outgoing) -> None:
         """From our own address, whichever others the interface has (in_pktinfo of ip(7))."""

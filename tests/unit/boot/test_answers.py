@@ -109,6 +109,20 @@ def test_strangers_share_the_pool_and_never_get_a_nodes_address(answers: BootAns
     assert isinstance(given[3], Silence)
 
 
+def test_a_stranger_gives_its_address_back_and_a_node_cannot_lose_its_own(
+    answers: BootAnswers,
+) -> None:
+    first = IPv4Address("10.77.0.100")
+    pool = Pool(first, first, 60, lambda: 0.0, lambda _: False)
+    with_pool = replace(answers, pool=pool)
+    assert isinstance(with_pool.dhcp(Asker(mac=STRANGER)), DhcpAnswer)
+    assert not with_pool.given_back(MAC, IPv4Address(IP), is_in_use=True)
+    assert isinstance(with_pool.dhcp(Asker(mac=MAC)), DhcpAnswer)
+    assert with_pool.given_back(STRANGER, first, is_in_use=False)
+    assert isinstance(with_pool.dhcp(Asker(mac="52:54:00:00:01:01")), DhcpAnswer)
+    assert not answers.given_back(STRANGER, first, is_in_use=False), "there is no pool"
+
+
 def test_an_armed_node_is_sent_the_installer_without_any_secret(answers: BootAnswers) -> None:
     rendered = answers.tftp(CONFIGURATION, IP)
     assert isinstance(rendered, bytes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 
 from haoscar_pxe.nodes.asking import (
@@ -31,10 +31,15 @@ class FixedAnswers:
     stored: dict[str, Path] = field(default_factory=dict)
     askers: list[Asker] = field(default_factory=list)
     events: list[bytes] = field(default_factory=list)
+    back: list[tuple[str, str, bool]] = field(default_factory=list)
 
     def dhcp(self, asker: Asker) -> DhcpDecision:
         self.askers.append(asker)
         return self.addresses.get(asker.mac, Silence("nobody knows it"))
+
+    def given_back(self, mac: str, address: IPv4Address | None, *, is_in_use: bool) -> bool:
+        self.back.append((mac, str(address), is_in_use))
+        return mac not in self.addresses
 
     def tftp(self, name: str, peer_ip: str) -> FileAnswer | None:
         if name == "a bug":

@@ -83,6 +83,23 @@ def test_a_client_that_only_tells_is_not_answered(
     assert answers.askers == []
 
 
+def test_an_address_that_is_left_is_told_with_the_reason_unless_it_is_another_servers(
+    service: DhcpService, answers: FixedAnswers
+) -> None:
+    address = IPv4Address("10.77.0.101")
+    for chosen in (SERVER, IPv4Address("10.77.0.2")):
+        common: dict[int, bytes] = {OptionCode.SERVER_IDENTIFIER: chosen.packed}
+        release = common | {OptionCode.MESSAGE_TYPE: bytes([MessageType.RELEASE])}
+        decline = common | {
+            OptionCode.MESSAGE_TYPE: bytes([MessageType.DECLINE]),
+            OptionCode.REQUESTED_ADDRESS: address.packed,
+        }
+        service.handle(encode(Packet(1, 1, MAC, ciaddr=address, options=release)), PEER)
+        service.handle(encode(Packet(1, 1, MAC, options=decline)), PEER)
+    mac = MAC.hex(":")
+    assert answers.back == [(mac, str(address), False), (mac, str(address), True)]
+
+
 def test_an_option_of_the_decision_that_cannot_be_sent_fails_alone(
     service: DhcpService, answers: FixedAnswers, counters: Counters
 ) -> None:
