@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 
 LONGEST_DATAGRAM: Final = 4096
 BATCH: Final = 64  # datagrams a wake-up, so that a storm does not keep TFTP and HTTP waiting
+MOST_RIVALS: Final = 16  # other servers that are told; anybody may name any
 IP_PKTINFO: Final = 8  # ip(7); not in Python's socket module before 3.12
 ASKING: Final[dict[MessageType, DhcpMessage]] = {
     MessageType.DISCOVER: "DISCOVER",
@@ -89,6 +90,7 @@ class DhcpService:
         role: DhcpRole = DhcpRole.SERVER,
     ) -> None:
         self._role = role
+        self._rivals: set[IPv4Address] = set()
         self._sock = sock
         self._server_ip = server_ip
         self._answers = answers
@@ -128,6 +130,7 @@ class DhcpService:
     def _answer(self, packet: Packet) -> Outgoing | None:
         if packet.op != Op.BOOTREQUEST or not packet.chaddr:
             raise WireError("a reply, or a request without a hardware address")
+        self._look_for_rival(packet)
         asker = asker_of(packet)
         if asker is None:
             self._note(packet)
@@ -155,6 +158,26 @@ class DhcpService:
             response.reason or answer.reason,
         )
         return Outgoing(encode(response.packet), str(response.address), response.port)
+
+    def _look_for_rival(self, packet: Packet) -> None:
+        """A client that chooses an offer names whose; another's is told once for each server.
+
+        Clients broadcast their choice just so that the other servers hear it (RFC 2131 section
+        3.1). A proxy expects to hear another's.
+        """
+        chosen = packet.address_option(OptionCode.SERVER_IDENTIFIER)
+        is_choice = packet.message_type is MessageType.REQUEST and self._role is DhcpRole.SERVER
+        if not is_choice or chosen is None or chosen == self._server_ip:
+            return
+        self._counters.count("dhcp other server chosen")
+        if chosen not in self._rivals and len(self._rivals) < MOST_RIVALS:
+            self._rivals.add(chosen)
+            log.warning(
+                "dhcp: %s chose the offer of %s: another DHCP server answers on this segment, "
+                "and boots are a lottery; 'haoscar-pxe doctor' shows what it offers",
+                packet.mac,
+                chosen,
+            )
 
     def _note(self, packet: Packet) -> None:
         """DECLINE, RELEASE and other servers' business: nothing to answer, sometimes to tell."""

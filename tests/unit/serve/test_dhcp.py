@@ -160,3 +160,40 @@ def test_a_proxy_offers_no_address(answers: FixedAnswers, counters: Counters) ->
     assert outgoing is not None
     assert decode(outgoing.datagram).yiaddr == IPv4Address(0)
     assert counters.snapshot()["dhcp OFFER"] == 1
+
+
+def test_another_server_on_the_segment_is_told_once(
+    service: DhcpService, counters: Counters, caplog: pytest.LogCaptureFixture
+) -> None:
+    def choosing(server: str) -> bytes:
+        options: dict[int, bytes] = {
+            OptionCode.MESSAGE_TYPE: bytes([MessageType.REQUEST]),
+            OptionCode.SERVER_IDENTIFIER: IPv4Address(server).packed,
+            OptionCode.REQUESTED_ADDRESS: IPv4Address("10.77.0.20").packed,
+        }
+        return encode(Packet(1, 1, MAC, options=options))
+
+    with caplog.at_level(logging.WARNING):
+        service.handle(choosing(str(SERVER)), PEER)
+        assert caplog.text == ""
+        for _ in range(3):
+            assert service.handle(choosing("10.77.0.2"), PEER) is None
+        for number in range(100):
+            service.handle(choosing(f"10.77.1.{number}"), PEER)
+    assert caplog.text.count("chose the offer of 10.77.0.2:") == 1
+    assert len(caplog.records) == 16
+    assert counters["dhcp other server chosen"] == 103
+
+
+def test_a_proxy_expects_the_other_server(
+    answers: FixedAnswers, counters: Counters, caplog: pytest.LogCaptureFixture
+) -> None:
+    options: dict[int, bytes] = {
+        OptionCode.MESSAGE_TYPE: bytes([MessageType.REQUEST]),
+        OptionCode.SERVER_IDENTIFIER: IPv4Address("10.77.0.2").packed,
+    }
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        service = DhcpService(sock, SERVER, answers, counters, DhcpRole.PROXY)
+        with caplog.at_level(logging.WARNING):
+            service.handle(encode(Packet(1, 1, MAC, options=options)), PEER)
+    assert caplog.text == ""
