@@ -31,11 +31,16 @@ def chunks(tmp_path: Path) -> ChunkReader:
 
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> Iterator[None]:
-    before = set(os.listdir("/proc/self/fd"))
+    descriptors, processes = set(os.listdir("/proc/self/fd")), children()
     yield
-    assert set(os.listdir("/proc/self/fd")) == before
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    assert set(os.listdir("/proc/self/fd")) == descriptors
+    assert children() <= processes
+
+
+def children() -> set[str]:
+    """Process ids of this process's children, of whichever thread, also those not waited for."""
+    lists = Path("/proc/self/task").glob("*/children")
+    return {pid for each in lists for pid in each.read_text().split()}
 
 
 def lay(entries: list[Entry] | Iterator[Entry], chunks: ChunkReader, target: Path) -> None:
