@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from haoscar_pxe.errors import InstallError
-from haoscar_pxe.install.efi_boot import GLOBAL, OURS, Variables, find_program, set_boot
+from haoscar_pxe.command import Finished
+from haoscar_pxe.errors import CommandError, InstallError
+from haoscar_pxe.install.efi_boot import GLOBAL, OURS, Variables, find_program, install, set_boot
 from haoscar_pxe.install.load_option import OnPartition, decode_order, encode, encode_order
+from haoscar_pxe.install.plan import plan
+from tests.unit.install.machines import TOTALS, disk, uefi_layout
+from tests.unit.install.machines import order as order_for
 
 PLACE = OnPartition(1, 2048, 1048576, "0FC63DAF-8483-4772-8E79-3D69D8477DE4", "\\EFI\\X.EFI")
 
@@ -84,3 +89,20 @@ def test_no_loader_at_all_is_refused_with_what_to_install(tmp_path: Path) -> Non
     with pytest.raises(InstallError) as told:
         find_program(tmp_path)
     assert "shim-signed" in told.value.hint
+
+
+def refused(argv: Sequence[str], *, stdin: bytes = b"", hint: str = "") -> Finished:
+    raise CommandError("mount: unknown filesystem type 'efivarfs'", status=32)
+
+
+def test_a_firmware_that_takes_no_entry_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("haoscar_pxe.install.efi_boot.VARIABLES", tmp_path / "efivars")
+    (tmp_path / "efivars").mkdir()
+    (tmp_path / "boot/efi/EFI/BOOT").mkdir(parents=True)
+    (tmp_path / "boot/efi/EFI/BOOT/BOOTX64.EFI").touch()
+    made = plan(uefi_layout(), TOTALS, [disk()], order_for(), "uefi")
+    said = install(made, tmp_path, "network", refused)
+    assert "the firmware takes no boot entry" in said
+    assert "it will look for EFI/BOOT/BOOTX64.EFI" in said

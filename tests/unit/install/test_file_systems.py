@@ -79,3 +79,11 @@ def test_a_fat_has_the_captured_volume_id(tmp_path: Path) -> None:
 def test_nothing_is_made_where_grub_embeds_itself() -> None:
     planned = PlannedPartition(partition(1, MIB, MIB, BiosBoot()), "/dev/sda1", MIB, MIB)
     assert make_command(planned) is None
+
+
+@pytest.mark.parametrize(("size_mib", "kind"), [(64, []), (512, ["-F", "32"])])
+def test_a_large_fat_is_one_that_every_firmware_reads(size_mib: int, kind: list[str]) -> None:
+    esp = FileSystem(kind="vfat", uuid="A1B2-C3D4", mount_point="/boot/efi")
+    source = partition(1, MIB, size_mib * MIB, esp)
+    command = make_command(PlannedPartition(source, "/dev/sda1", MIB, size_mib * MIB))
+    assert command == ["mkfs.vfat", *kind, "-i", "a1b2c3d4", "/dev/sda1"]

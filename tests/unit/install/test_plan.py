@@ -19,6 +19,7 @@ from tests.unit.install.machines import (
     order,
     partition,
     root_fs,
+    uefi_layout,
 )
 
 
@@ -88,3 +89,12 @@ def test_a_partition_off_the_sectors_of_this_disk_is_refused() -> None:
     odd = layout(partition(1, 63 * 512, 10 * GIB, root_fs()))
     with pytest.raises(PlanRefusedError, match="not on a sector"):
         plan(odd, TOTALS, [disk(sector_bytes=4096)], order(), "bios")
+
+
+def test_a_uefi_plan_names_what_the_firmware_will_load_from() -> None:
+    made = plan(uefi_layout(), TOTALS, [disk("/dev/nvme0n1")], order(), "uefi")
+    esp = made.efi_system_partition
+    assert esp is not None
+    assert esp.device == "/dev/nvme0n1p1"
+    assert "UEFI from /dev/nvme0n1p1" in "\n".join(explain(made))
+    assert planned(gpt_layout()).efi_system_partition is None
