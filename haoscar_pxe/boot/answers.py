@@ -6,8 +6,8 @@ again (opened generations, boot files) and the leases of strangers.
 What a machine is sent before it has its order contains no secret. An order is given to whoever
 asks with an armed node's MAC from that node's own address, for a time and so often as the
 administrator said, for it holds what opens the image's secrets. Only its token opens manifests and
-packs. It goes on doing that for the node that was installed with it, until it is armed anew, and
-asks for what a sync needs, the opening keys of the generation among it.
+packs, those of its own image. It goes on doing that for the node that was installed with it, until
+it is armed anew, and asks for what a sync needs, the opening keys of the generation among it.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ from haoscar_pxe.nodes.asking import (
     DhcpDecision,
     FileAnswer,
     OrderAnswer,
+    Reads,
     Refusal,
     Silence,
 )
@@ -233,10 +234,12 @@ class BootAnswers:
             for_generation(node, order.generation), state=NodeState.INSTALLING, arming=arming
         )
 
-    def may_fetch(self, token: str) -> bool:
-        """See Answers."""
+    def reads(self, token: str) -> Reads | None:
+        """See Answers; a node's token opens its own image alone."""
         node = self.registry.by_token(token)
-        return node is not None and node.state in (NodeState.INSTALLING, NodeState.INSTALLED)
+        if node is None or node.state not in (NodeState.INSTALLING, NodeState.INSTALLED):
+            return None
+        return Reads(frozenset([node.image]))
 
     def sync_order(self, token: str) -> OrderAnswer:
         """See Answers."""
@@ -266,7 +269,7 @@ class BootAnswers:
         """See Answers."""
         if self.manifest(image, generation) is None:
             return None
-        return json.dumps(self.generations.open(image, generation).packs()).encode()
+        return json.dumps(self.generations.packs_of(image, generation)).encode()
 
     def delta(self, image: str, older: int, newer: int) -> Path | Refusal | None:
         """See Answers."""
@@ -276,9 +279,12 @@ class BootAnswers:
         """See Answers."""
         return self.deltas.make(image, older, newer)
 
-    def pack(self, pack_id: str) -> Path | None:
+    def pack(self, reads: Reads, pack_id: str) -> Path | None:
         """See Answers."""
         if not is_pack_id(pack_id):
+            return None
+        packs, images = self.generations.packs, reads.images
+        if images is not None and not any(packs.has_image(image, pack_id) for image in images):
             return None
         path = self.generations.repository.store.pack_path(pack_id)
         return path if path.is_file() else None

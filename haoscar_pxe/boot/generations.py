@@ -10,7 +10,8 @@ from haoscar_pxe.boot.listing import Listing
 from haoscar_pxe.image.entry import AnyFile, HardLink
 from haoscar_pxe.image.folder import children
 from haoscar_pxe.image.manifest import Manifest
-from haoscar_pxe.image.reader import ChunkReader, find, packs_of, read_file, resolve
+from haoscar_pxe.image.page_packs import PagePacks
+from haoscar_pxe.image.reader import ChunkReader, find, read_file, resolve
 from haoscar_pxe.image.repository import Repository
 from haoscar_pxe.image.sealing_keys import KeyFolder
 from haoscar_pxe.image.signing import TrustedKeys
@@ -50,23 +51,20 @@ class GenerationFiles:
             listed = children(self.manifest, self._chunks, path)
             return [entry.path.rpartition(b"/")[2] for entry in listed]
 
-    def packs(self) -> list[str]:
-        """Ids of all packs that the generation needs."""
-        with self._lock:
-            return packs_of(self.manifest, self._chunks)
-
 
 @dataclass(frozen=True, slots=True)
 class Generations:
     """The repository as the boot server sees it. Opening one reads its packs' indexes once.
 
     keys: what opens secrets; only `identity` looks into any (connections of NetworkManager).
+    packs: which of them a generation or an image needs.
     """
 
     repository: Repository
     trusted: TrustedKeys
     keys: KeyFolder
     listing: Listing
+    packs: PagePacks
     opened: dict[tuple[str, int], GenerationFiles]
     lock: threading.Lock
 
@@ -74,7 +72,8 @@ class Generations:
     def of(cls, path: Path, trusted: TrustedKeys, keys: KeyFolder) -> Generations:
         """Of the repository at path. Raises RepositoryError."""
         repository = Repository.open(path)
-        return cls(repository, trusted, keys, Listing(repository), {}, threading.Lock())
+        packs = PagePacks(repository, trusted)
+        return cls(repository, trusted, keys, Listing(repository), packs, {}, threading.Lock())
 
     def images(self) -> frozenset[str]:
         """The images that have a generation."""
@@ -83,6 +82,10 @@ class Generations:
     def newest(self, image: str) -> int:
         """The number of an image's newest generation. Raises RepositoryError if unknown."""
         return self.listing.generations(image)[-1]
+
+    def packs_of(self, image: str, generation: int) -> list[str]:
+        """Ids of all packs that it needs, ascending. Raises as `open`."""
+        return sorted(self.packs.of(self.repository.manifest(image, generation, self.trusted)))
 
     def open(self, image: str, generation: int) -> GenerationFiles:
         """A generation to read from. Raises RepositoryError, IntegrityError, StorageError."""

@@ -92,5 +92,16 @@ class Refusal:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """Of which images a token opens manifests and packs; None: of all."""
+
+    images: frozenset[str] | None
+
+    def covers(self, image: str) -> bool:
+        """Whether the image is one of them."""
+        return self.images is None or image in self.images
+
+
 OrderAnswer: TypeAlias = bytes | Refusal
 """An InstallOrder as JSON, or why there is none."""

@@ -11,7 +11,14 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Protocol
 
-from haoscar_pxe.nodes.asking import Asker, DhcpDecision, FileAnswer, OrderAnswer, Refusal
+from haoscar_pxe.nodes.asking import (
+    Asker,
+    DhcpDecision,
+    FileAnswer,
+    OrderAnswer,
+    Reads,
+    Refusal,
+)
 
 
 class Answers(Protocol):
@@ -48,8 +55,8 @@ class Answers(Protocol):
         """A SyncOrder for the installed node with this token, or why it gets none."""
         ...
 
-    def may_fetch(self, token: str) -> bool:
-        """Whether "Authorization: Bearer <token>" opens manifests and packs."""
+    def reads(self, token: str) -> Reads | None:
+        """Whose manifests and packs "Authorization: Bearer <token>" opens; None: nobody's."""
         ...
 
     def manifest(self, image: str, generation: int) -> Path | None:
@@ -68,8 +75,8 @@ class Answers(Protocol):
         """Make it, unless it was made just now; seconds or minutes. Called from one thread."""
         ...
 
-    def pack(self, pack_id: str) -> Path | None:
-        """The pack's file."""
+    def pack(self, reads: Reads, pack_id: str) -> Path | None:
+        """The pack's file, if an image that may be read needs it."""
         ...
 
     def event(self, token: str, body: bytes) -> Refusal | None:

@@ -7,7 +7,7 @@
     GET  /images/<image>/<generation>.manifest
     GET  /images/<image>/<generation>.packs the ids of all packs of a generation, as JSON
     GET  /images/<image>/<from>-<to>.delta  what generation <to> has and <from> lacks
-    GET  /packs/<id>.pack                   all four need the order's token
+    GET  /packs/<id>.pack                   all four need the order's token, and are of its image
     GET  /health                            what was counted so far, as JSON
 
 The token is sent as "Authorization: Bearer <token>" (RFC 6750). A refusal is one line of text.
@@ -26,7 +26,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from haoscar_pxe.errors import HaoscarError
-from haoscar_pxe.nodes.asking import Refusal
+from haoscar_pxe.nodes.asking import Reads, Refusal
 from haoscar_pxe.serve.answers import Answers
 from haoscar_pxe.serve.counters import Counters
 from haoscar_pxe.serve.deltas import DeltaMakers
@@ -41,6 +41,7 @@ FOREVER: Final = "private, max-age=31536000, immutable"  # named by content, and
 REVALIDATED: Final = "private, no-cache"  # the generations of these numbers may become others
 JSON: Final = "application/json"
 NO_TOKEN: Final = Refusal(401, "this needs the token of an install order")
+NO_GENERATION: Final = Refusal(404, "there is no such generation")
 
 
 def make_application(answers: Answers, counters: Counters) -> web.Application:
@@ -109,34 +110,42 @@ class HttpService:
 
     async def manifest(self, request: web.Request) -> web.StreamResponse:
         """The signed manifest of a generation."""
-        if not await self._may_fetch(request):
+        if (reads := await self._reads(request)) is None:
             return refused(NO_TOKEN)
-        found = await asyncio.to_thread(self._answers.manifest, *_generation(request))
+        image, number = _generation(request)
+        if not reads.covers(image):
+            return refused(NO_GENERATION)
+        found = await asyncio.to_thread(self._answers.manifest, image, number)
         return _file(found, "generation")
 
     async def packs_of(self, request: web.Request) -> web.StreamResponse:
         """Which packs a generation needs."""
-        if not await self._may_fetch(request):
+        if (reads := await self._reads(request)) is None:
             return refused(NO_TOKEN)
-        found = await asyncio.to_thread(self._answers.packs_of, *_generation(request))
+        image, number = _generation(request)
+        if not reads.covers(image):
+            return refused(NO_GENERATION)
+        found = await asyncio.to_thread(self._answers.packs_of, image, number)
         if found is None:
-            return refused(Refusal(404, "there is no such generation"))
+            return refused(NO_GENERATION)
         return web.Response(body=found, content_type=JSON)
 
     async def delta(self, request: web.Request) -> web.StreamResponse:
         """What one generation has and another lacks, or a range of it; made when first asked."""
-        if not await self._may_fetch(request):
+        if (reads := await self._reads(request)) is None:
             return refused(NO_TOKEN)
         image, older, newer = (request.match_info[name] for name in ("image", "older", "newer"))
+        if not reads.covers(image):
+            return refused(NO_GENERATION)
         response = await self.deltas.answer((image, int(older), int(newer)))
         response.headers["Cache-Control"] = REVALIDATED
         return response
 
     async def pack(self, request: web.Request) -> web.StreamResponse:
         """A pack or a range of it."""
-        if not await self._may_fetch(request):
+        if (reads := await self._reads(request)) is None:
             return refused(NO_TOKEN)
-        found = await asyncio.to_thread(self._answers.pack, request.match_info["pack_id"])
+        found = await asyncio.to_thread(self._answers.pack, reads, request.match_info["pack_id"])
         response = _file(found, "pack")
         response.headers["Cache-Control"] = FOREVER
         return response
@@ -146,8 +155,8 @@ class HttpService:
         counted = {"status": "ok", "counters": dict(self._counters.snapshot())}
         return web.Response(body=msgspec.json.encode(counted), content_type=JSON)
 
-    async def _may_fetch(self, request: web.Request) -> bool:
-        return await asyncio.to_thread(self._answers.may_fetch, _token(request))
+    async def _reads(self, request: web.Request) -> Reads | None:
+        return await asyncio.to_thread(self._answers.reads, _token(request))
 
 
 def _file(path: Path | None, what: str) -> web.StreamResponse:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from haoscar_pxe.image.entry import (
     Directory,
@@ -52,20 +54,24 @@ LAYOUT = DiskLayout(
 
 
 def make(
-    path: Path, signer: SigningKey, image: str = "primary", sealed_for: SealingKey | None = None
+    path: Path,
+    signer: SigningKey,
+    image: str = "primary",
+    sealed_for: SealingKey | None = None,
+    files: Mapping[bytes, bytes] = MappingProxyType(FILES),
 ) -> Manifest:
-    """Commit a generation of FILES into the repository at path.
+    """Commit a generation of these files into the repository at path.
 
     sealed_for: with a file more, /secret, that only the opening key of this one opens.
     """
     meta = Metadata(0o755, 0, 0, 0)
     with Repository.create(path).writer(image) as writer:
         entries: list[Entry] = [
-            Directory(folder, meta) for folder in {up for name in FILES for up in parents(name)}
+            Directory(folder, meta) for folder in {up for name in files for up in parents(name)}
         ]
         entries += [
             File(name, meta, len(data), (Extent(0, len(data), writer.add_chunk(data)),))
-            for name, data in FILES.items()
+            for name, data in files.items()
         ]
         if sealed_for is not None:
             box = Extent(0, 6, writer.add_box(sealed_for.seal(b"secret")))

@@ -21,7 +21,7 @@ from haoscar_pxe.image.delta_cache import DeltaCache
 from haoscar_pxe.image.sealing_keys import KeyFolder
 from haoscar_pxe.image.signing import SigningKey, TrustedKeys
 from haoscar_pxe.nodes.arming import new_arming
-from haoscar_pxe.nodes.asking import Asker, DhcpAnswer, Refusal, Silence
+from haoscar_pxe.nodes.asking import Asker, DhcpAnswer, Reads, Refusal, Silence
 from haoscar_pxe.nodes.declare import armed, interface, new_node
 from haoscar_pxe.nodes.node import NodeState
 from haoscar_pxe.nodes.order import InstallOrder, NodeEvent, Step
@@ -32,6 +32,7 @@ from tests.unit.boot import small_image
 MAC = "52:54:00:00:00:20"
 IP = "10.77.0.20"
 STRANGER = "52:54:00:00:00:99"
+ALL = Reads(None)
 CONFIGURATION = "pxelinux.cfg/01-52-54-00-00-00-20"
 
 
@@ -156,22 +157,22 @@ def test_names_outside_the_fixed_set_do_not_exist(answers: BootAnswers) -> None:
         "primary/1/shadow",
     ):
         assert answers.boot_file(name) is None
-    assert answers.pack("../../../etc/shadow") is None
+    assert answers.pack(ALL, "../../../etc/shadow") is None
     assert answers.manifest("../etc", 1) is None
 
 
 def test_the_order_opens_the_door_until_the_node_is_armed_anew(answers: BootAnswers) -> None:
     token = answers.registry.get("standby").order_token
-    assert not answers.may_fetch(token)
+    assert not answers.reads(token)
     given = order(answers)
     assert given.token == token
     assert answers.registry.get("standby").state is NodeState.INSTALLING
-    assert answers.may_fetch(token)
+    assert answers.reads(token)
     assert report(answers, token, Step.INSTALLED) is None
     assert answers.registry.get("standby").state is NodeState.INSTALLED
-    assert answers.may_fetch(token)
+    assert answers.reads(token)
     answers.registry.change("standby", armed)
-    assert not answers.may_fetch(token)
+    assert not answers.reads(token)
 
 
 def test_an_installed_node_is_told_what_to_become_and_nobody_else_is(
@@ -234,7 +235,7 @@ def test_a_failed_node_keeps_what_it_said(answers: BootAnswers) -> None:
 def test_a_token_of_an_earlier_arming_is_worthless(answers: BootAnswers) -> None:
     old = order(answers).token
     answers.registry.change("standby", armed)
-    assert not answers.may_fetch(old)
+    assert not answers.reads(old)
     refusal = report(answers, old, Step.INSTALLED)
     assert refusal is not None
     assert refusal.status == 401
@@ -268,9 +269,26 @@ def test_the_packs_of_a_generation_are_those_that_are_served(answers: BootAnswer
     ids = json.loads(answers.packs_of("primary", 1) or b"[]")
     assert ids
     for pack_id in ids:
-        path = answers.pack(pack_id)
+        path = answers.pack(ALL, pack_id)
         assert path is not None
         assert path.is_file()
+
+
+def test_a_nodes_token_opens_its_own_images_packs_alone(
+    answers: BootAnswers, tmp_path: Path
+) -> None:
+    key = SigningKey.load(tmp_path / "key")
+    own = json.loads(answers.packs_of("primary", 1) or b"[]")
+    small_image.make(tmp_path / "images", key, "other", files={b"srv/secret": b"another image's"})
+    others = set(answers.generations.repository.store.pack_ids()) - set(own)
+    reads = answers.reads(order(answers).token)
+    assert reads == Reads(frozenset(["primary"]))
+    assert len(others) == 2, "its page and its file"
+    assert [answers.pack(reads, pack_id) for pack_id in others] == [None, None]
+    assert all(answers.pack(reads, pack_id) for pack_id in own)
+    small_image.make(tmp_path / "images", key, "primary", files={b"srv/new": b"of a later capture"})
+    assert all(answers.pack(reads, each) for each in answers.generations.packs_of("primary", 2))
+    assert [answers.pack(reads, pack_id) for pack_id in others] == [None, None]
 
 
 def test_a_new_capture_is_what_an_armed_node_gets(answers: BootAnswers, tmp_path: Path) -> None:
@@ -289,7 +307,7 @@ def test_orders_are_counted_and_no_more_are_given_than_were_allowed(answers: Boo
     assert refusal.status == 409
     assert "given 2 orders" in refusal.reason
     assert "node set standby --install" in refusal.reason
-    assert answers.may_fetch(token), "what it was ordered before goes on"
+    assert answers.reads(token), "what it was ordered before goes on"
     assert b"LOCALBOOT" in bytes(answers.tftp(CONFIGURATION, IP) or b"")
 
 

@@ -13,6 +13,7 @@ from haoscar_pxe.nodes.asking import (
     DhcpDecision,
     FileAnswer,
     OrderAnswer,
+    Reads,
     Refusal,
     Silence,
 )
@@ -57,8 +58,8 @@ class FixedAnswers:
     def sync_order(self, token: str) -> OrderAnswer:
         return b'{"generation": 2}' if token == TOKEN else Refusal(401, "no node has that token")
 
-    def may_fetch(self, token: str) -> bool:
-        return token == TOKEN
+    def reads(self, token: str) -> Reads | None:
+        return Reads(frozenset(["primary"])) if token == TOKEN else None
 
     def manifest(self, image: str, generation: int) -> Path | None:
         return self.stored.get(f"{image}/{generation}")
@@ -74,7 +75,7 @@ class FixedAnswers:
     def make_delta(self, image: str, older: int, newer: int) -> Path | Refusal:
         return Refusal(404, "there is no delta")
 
-    def pack(self, pack_id: str) -> Path | None:
+    def pack(self, reads: Reads, pack_id: str) -> Path | None:
         return self.stored.get(pack_id)
 
     def event(self, token: str, body: bytes) -> Refusal | None:

@@ -83,6 +83,15 @@ async def test_manifest_and_packs_of_a_generation(session: aiohttp.ClientSession
         assert response.status == 404
 
 
+async def test_the_generations_of_another_image_are_as_if_they_were_not(
+    session: aiohttp.ClientSession, answers: FixedAnswers
+) -> None:
+    for name in ("1.manifest", "1.packs", "1-2.delta"):
+        answers.stored["other/1"] = answers.stored["primary/1"]
+        async with session.get(f"/images/other/{name}", headers=BEARER) as response:
+            assert response.status == 404
+
+
 async def test_an_order_or_why_there_is_none(session: aiohttp.ClientSession) -> None:
     async with session.get("/v1/order", params={"mac": "52:54:00:00:00:01"}) as response:
         assert await response.json() == {"node": "standby"}
