@@ -10,6 +10,7 @@ import click
 
 from haoscar_pxe.cli.capture import excluded
 from haoscar_pxe.cli.generation_argument import METAVAR, generation_of, manifest_of, title
+from haoscar_pxe.cli.image_repair import Asked, repair_stored
 from haoscar_pxe.cli.output import json_option, path_text, print_json, size
 from haoscar_pxe.cli.progress import watched
 from haoscar_pxe.cli.site import Site, pass_site
@@ -34,16 +35,46 @@ log = logging.getLogger(__name__)
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Compare this tree ('/' is the running machine) with the generation instead.",
 )
+@click.option("--repair", "is_repair", is_flag=True, help="Make good what can be made good.")
+@click.option(
+    "--from",
+    "others",
+    multiple=True,
+    metavar="FOLDER",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="With --repair: look for what is lost in this repository too. May be repeated.",
+)
+@click.option("--dry-run", is_flag=True, help="With --repair: only say what would be done.")
+@click.option("--yes", is_flag=True, help="With --repair: do it without asking.")
 @json_option
 @pass_site
-def verify(site: Site, named: GenerationName | None, tree: Path | None, as_json: bool) -> None:
+def verify(
+    site: Site,
+    named: GenerationName | None,
+    tree: Path | None,
+    is_repair: bool,
+    others: tuple[Path, ...],
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
     """Read every byte back and check it: of the repository, or of one generation.
 
     With --tree it says what a reinstall would change on a machine: every difference between the
     tree and the generation, less what a capture leaves out. Any difference is exit status 32.
     Without the opening key, sealed files are compared by all but their content, and named.
+
+    With --repair damaged packs are moved to damaged/ in the repository, and everything in them that
+    is good goes into new ones. What is lost is looked for in --from and in --tree, the tree that
+    was captured; what stays lost is named, with what to type.
     """
-    if tree is None:
+    if not is_repair and (others or dry_run or yes):
+        raise click.UsageError("--from, --dry-run and --yes go with --repair")
+    if is_repair:
+        if named is not None:
+            raise click.UsageError("--repair is for the whole repository, not for one generation")
+        repair_stored(site, others, tree, Asked(dry_run, yes or as_json, as_json))
+    elif tree is None:
         _verify_stored(site, named, as_json)
     elif named is None:
         raise click.UsageError(f"--tree needs a generation to compare with: {METAVAR}")
@@ -67,8 +98,8 @@ def _verify_stored(site: Site, named: GenerationName | None, as_json: bool) -> N
     if report.problems:
         raise IntegrityError(
             f"{len(report.problems)} problem(s) in {site.repository.path}",
-            hint="generations that are not named are whole; remove the damaged packs and capture "
-            "again: what the head still has is stored anew, for the old generations too",
+            hint="generations that are not named are whole; 'haoscar-pxe image verify --repair' "
+            "keeps what is good of damaged packs, and says how to get back the rest",
         )
     if not as_json:
         click.echo(

@@ -166,6 +166,5 @@ def _fits(encoding: int, stored: int, raw: int) -> bool:
 def _refused(pack_id: str, reason: str) -> IntegrityError:
     return IntegrityError(
         f"pack {pack_id[:12]} is refused: {reason}",
-        hint="run 'haoscar-pxe image verify' to see what is damaged; the next capture stores "
-        "again what damaged packs held",
+        hint="'haoscar-pxe image verify --repair' takes it out and keeps what is good of it",
     )

@@ -69,7 +69,7 @@ def prune(
     put_off: dict[str, str] = {}
     _delete_generations(plan, repository)
     removed = [use for use in plan.packs.removed if _may_go(use, chunks, put_off)]
-    _remove(store, [*(use.pack_id for use in removed), *plan.packs.spoilt])
+    remove_packs(store, [*(use.pack_id for use in removed), *plan.packs.spoilt])
     rewritten = [use for use in plan.packs.rewritten if _may_go(use, chunks, put_off)]
     count = _rewrite(rewritten, repository, chunks, in_use, put_off, progress)
     return PruneReport(
@@ -105,7 +105,8 @@ def _may_go(use: PackUse, chunks: ChunkReader, put_off: dict[str, str]) -> bool:
     return True
 
 
-def _remove(store: FolderStore, pack_ids: Iterable[str]) -> None:
+def remove_packs(store: FolderStore, pack_ids: Iterable[str]) -> None:
+    """Remove packs, durably. Raises StorageError."""
     folders: set[Path] = set()
     for pack_id in pack_ids:
         path = store.pack_path(pack_id)
@@ -178,7 +179,7 @@ def _replace(
 ) -> None:
     """Copy what is needed of these packs into new ones, and remove them once those are durable."""
     store = repository.store
-    with _own_folder(repository) as folder:
+    with own_folder(repository) as folder:
         writer = PackWriter(folder, kind)
         try:
             for use in uses:
@@ -193,7 +194,7 @@ def _replace(
             writer.abandon()
     _check_copied(uses, made, store)
     # A new pack may have exactly the bytes, and so the name, of one that it stands for.
-    _remove(store, [use.pack_id for use in uses if use.pack_id not in made])
+    remove_packs(store, [use.pack_id for use in uses if use.pack_id not in made])
 
 
 def _check_copied(uses: list[PackUse], made: list[str], store: FolderStore) -> None:
@@ -208,7 +209,7 @@ def _check_copied(uses: list[PackUse], made: list[str], store: FolderStore) -> N
 
 
 @contextmanager
-def _own_folder(repository: Repository) -> Iterator[Path]:
+def own_folder(repository: Repository) -> Iterator[Path]:
     """A folder in tmp/; if we are killed the next writer or prune removes it."""
     tmp = repository.path / "tmp"
     with storage_errors("make a folder in", tmp):

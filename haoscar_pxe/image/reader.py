@@ -47,7 +47,8 @@ class ChunkMissingError(IntegrityError):
         damaged = f"; {left_out[0]}" if left_out else ""
         super().__init__(
             f"chunk {chunk_id.hex()[:12]} is not in {store!r}{damaged}",
-            hint="run 'haoscar-pxe image verify' there, or capture again",
+            hint="'haoscar-pxe image verify --repair' there says what to do; a capture stores anew "
+            "what the head still has",
         )
 
 
@@ -116,7 +117,8 @@ class ChunkReader(PageSource):
         if blake3(data).digest() != chunk_id:
             raise IntegrityError(
                 f"chunk {chunk_id.hex()[:12]} in pack {found.pack.pack_id[:12]} is damaged",
-                hint="'haoscar-pxe image verify' names the damaged pack: remove it, capture again",
+                hint="'haoscar-pxe image verify --repair' takes the damaged pack out and keeps "
+                "what is good of it",
             )
         return data
 

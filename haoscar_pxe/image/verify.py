@@ -12,25 +12,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from blake3 import blake3
-
 from haoscar_pxe.errors import IntegrityError, RepositoryError
-from haoscar_pxe.image.compression import Decompressor
 from haoscar_pxe.image.entry import AnyFile, SealedFile
 from haoscar_pxe.image.manifest import Manifest
-from haoscar_pxe.image.pack import (
-    FOOTER,
-    HEADER,
-    MAX_PACK_BYTES,
-    Kind,
-    PackIndex,
-    decode_header,
-    decode_tail,
-    index_size,
-)
 from haoscar_pxe.image.progress import Progress
 from haoscar_pxe.image.reader import ChunkReader, entries, packs_of
 from haoscar_pxe.image.repository import Repository
+from haoscar_pxe.image.salvage import ReadPack, read_pack
 from haoscar_pxe.image.sealing import OVERHEAD_BYTES
 from haoscar_pxe.image.signing import TrustedKeys
 from haoscar_pxe.image.store import PackGoneError, PackStore
@@ -166,7 +154,6 @@ class _Packs:
 
     def __init__(self, store: PackStore) -> None:
         self._store = store
-        self._decompressor = Decompressor()
         self._there = set(store.pack_ids())
         self.pack_ids: list[str] = []
         self.good: dict[bytes, int] = {}
@@ -183,11 +170,10 @@ class _Packs:
         progress.expect(self.read_bytes + sum(sizes.values()))
         for pack_id, size in sizes.items():
             try:
-                self._verify_pack(pack_id, size)
+                found = read_pack(self._store, pack_id, size)
             except PackGoneError:
                 continue
-            except IntegrityError as error:
-                self.problems.append(Problem(f"pack {pack_id}", str(error)))
+            self._take(found)
             self.pack_ids.append(pack_id)
             self.read_bytes += size
             progress.advance(size)
@@ -204,36 +190,8 @@ class _Packs:
             with suppress(PackGoneError):
                 yield pack_id, self._store.size(pack_id)
 
-    def _verify_pack(self, pack_id: str, size: int) -> None:
-        if size > MAX_PACK_BYTES:
-            raise IntegrityError(f"{size} bytes are more than a pack may have")
-        content = self._store.read(pack_id, 0, size)
-        if blake3(content).hexdigest() != pack_id:
-            self.problems.append(
-                Problem(f"pack {pack_id}", "its content is not what its name says")
-            )
-        kind = decode_header(content[: HEADER.size], pack_id)
-        index_bytes = index_size(content[-FOOTER.size :], pack_id, size)
-        index = decode_tail(content[size - index_bytes - FOOTER.size :], pack_id, size)
-        if kind is Kind.SEALED and any(
-            at.encoding for at in map(index.location, range(len(index)))
-        ):
-            self.problems.append(
-                Problem(f"pack {pack_id}", "a sealed chunk is not stored as it is")
-            )
-        for row, chunk_id in enumerate(index.chunk_ids()):
-            self._verify_chunk(content, index, row, chunk_id)
-
-    def _verify_chunk(self, content: bytes, index: PackIndex, row: int, chunk_id: bytes) -> None:
-        at = index.location(row)
-        stored = content[at.offset_bytes : at.offset_bytes + at.stored_bytes]
-        try:
-            data = self._decompressor.restore(at.encoding, stored, at.raw_bytes)
-            is_good = blake3(data).digest() == chunk_id
-        except IntegrityError:
-            is_good = False
-        if is_good:
-            self.good[chunk_id] = at.raw_bytes
-        else:
-            reason = f"chunk {chunk_id.hex()[:12]} is damaged"
-            self.problems.append(Problem(f"pack {index.pack_id}", reason))
+    def _take(self, found: ReadPack) -> None:
+        self.problems += [Problem(f"pack {found.pack_id}", reason) for reason in found.reasons]
+        if not found.is_readable:
+            return
+        self.good |= {chunk_id: at.raw_bytes for chunk_id, at in found.good.items()}

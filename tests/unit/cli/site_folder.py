@@ -32,6 +32,6 @@ def make(folder: Path) -> Path:
     return folder / "site.toml"
 
 
-def call(config: Path, *words: str) -> Result:
+def call(config: Path, *words: str, stdin: str = "") -> Result:
     """Run `haoscar-pxe` with this configuration."""
-    return CliRunner().invoke(program, ["--config", str(config), *words])
+    return CliRunner().invoke(program, ["--config", str(config), *words], input=stdin)

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import itertools
-import os
 import random
 import shutil
-import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from haoscar_pxe.image.repository import Repository
 from tests.unit.image.generations import ROOT, a_file
+from tests.unit.image.killed import run_killed
 from tests.unit.image.pruning import contents, is_sound, packs_bytes, prune_now
 from tests.unit.image.tree_reading import KEY, RECORD
-
-CHANGES = ("unlink", "rmdir", "mkdir", "rename", "replace", "fsync", "ftruncate")
-"""The functions of os by which a prune changes the disk, or makes a change last."""
 
 
 @pytest.fixture
@@ -33,38 +28,6 @@ def repository(tmp_path: Path) -> Repository:
                 writer.add_entry(a_file(writer, b"%03d" % seed, data))
             writer.commit(RECORD, KEY)
     return repository
-
-
-def run_killed(act: Callable[[], object], before: int) -> bool:
-    """Do it in a process that is killed before its `before`-th change; whether it came to its end.
-
-    The power goes where the kernel has done everything that was asked until then.
-    """
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            calls = itertools.count()
-            for name in CHANGES:
-                setattr(os, name, _killing(getattr(os, name), calls, before))
-            act()
-            status = 0
-        finally:
-            os._exit(status)
-    ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert ended in (0, -signal.SIGKILL)
-    return ended == 0
-
-
-def _killing(
-    real: Callable[..., object], calls: itertools.count[int], before: int
-) -> Callable[..., object]:
-    def call(*words: object, **named: object) -> object:
-        if next(calls) == before:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return real(*words, **named)
-
-    return call
 
 
 def test_killed_at_every_step_it_loses_nothing_and_the_next_prune_ends_it(
