@@ -15,7 +15,7 @@ from rich.table import Table
 
 from tests.bench.many_entries import MANY
 from tests.bench.session import PARTS, Session, bench_folder
-from tests.bench.targets import OURS, Row, memory_rows, seconds, size_rows, speed_rows
+from tests.bench.targets import OURS, Row, delta_rows, memory_rows, seconds, size_rows, speed_rows
 from tests.bench.tools import missing_programs, versions
 
 FOLDER = Path(".work/bench")
@@ -40,7 +40,7 @@ def bench(
     with bench_folder(folder.absolute()) as own, Session(own, rounds, beside, _say) as session:
         session.measure(_parts(only))
         rows = speed_rows(session.samples) + size_rows(session.sizes)
-        rows += memory_rows(session.samples, MANY)
+        rows += delta_rows(session.received) + memory_rows(session.samples, MANY)
     _print(session, rows)
     if json_file is not None:
         json_file.write_text(json.dumps(_document(session, rows), indent=1) + "\n")
@@ -76,7 +76,8 @@ def _print(session: Session, rows: list[Row]) -> None:
             f"{max(run.peak_bytes for run in runs) / 1e6:.0f}",
             "" if size is None else f"{size / 1e6:.0f}",
         )
-    console.print(everyone)
+    if everyone.row_count:
+        console.print(everyone)
     console.print(judged)
 
 
@@ -92,6 +93,7 @@ def _document(session: Session, rows: list[Row]) -> dict[str, object]:
             for run in runs
         ],
         "repository_bytes": session.sizes,
+        "received_bytes": session.received,
     }
 
 

@@ -15,6 +15,7 @@ from tests.bench.disk import fresh_disk
 from tests.bench.head_tree import TreeSize, change_tree, make_tree
 from tests.bench.many_entries import MANY, make_many, touch_some
 from tests.bench.measure import Measured
+from tests.bench.rsync_daemon import RsyncDaemon
 from tests.bench.targets import OURS, Say
 from tests.bench.tools import Borg, Casync, Ours, Restic, Rsync, Squashfs, Tar, Tool
 
@@ -40,11 +41,15 @@ BESIDE: Final = {
     "changed": ("rsync", "restic"),
     "restore": ("tar+zstd", "rsync", "borg", "restic", "casync"),
 }
-PARTS: Final = (*JUDGED, MANY)
+DELTA: Final = "delta"
+PARTS: Final = (*JUDGED, DELTA, MANY)
 
 
 class Session:
-    """Everything lies in folder, which is this bench's own. samples, sizes: what was measured."""
+    """Everything lies in folder, which is this bench's own.
+
+    samples, sizes, received: what was measured.
+    """
 
     def __init__(self, folder: Path, rounds: int, beside: bool, say: Say) -> None:
         self._folder = folder
@@ -58,6 +63,7 @@ class Session:
         self.tree_size = TreeSize(0, 0)
         self.samples: dict[tuple[str, str], list[Measured]] = defaultdict(list)
         self.sizes: dict[str, int] = {}
+        self.received: dict[str, int] = {}
 
     def __enter__(self) -> Session:
         return self
@@ -74,6 +80,7 @@ class Session:
             "nothing": self._nothing,
             "changed": self._changed,
             "restore": self._restore,
+            DELTA: self._delta,
             MANY: self._many,
         }
         for part, step in steps.items():
@@ -118,6 +125,28 @@ class Session:
             tool = self._repository(name)
             with fresh_disk(self._folder, "restore") as disk:
                 self._note("restore", name, tool.restore(disk))
+
+    def _delta(self) -> None:
+        """Bytes that bring a receiver who holds the version before to the one after a change."""
+        ours, restic = Ours(self._home("delta-ours")), Restic(self._home("delta-restic"))
+        for tool in (ours, restic):
+            tool.store(self.tree)
+        with RsyncDaemon(self._home("delta-rsync"), self.tree) as rsync:
+            rsync.receive()
+            before = restic.repository_bytes()
+            self._change()
+            ours.store(self.tree)
+            restic.store(self.tree)
+            got = ours.receive()
+            self.received = {
+                OURS: got.bytes,
+                "restic": restic.repository_bytes() - before,
+                "rsync -z": rsync.receive(),
+            }
+        self._say(f"{DELTA:16} made in {got.make_s:.2f} s, received in {got.fetch_s:.2f} s")
+
+    def _home(self, name: str) -> Path:
+        return self._open.enter_context(fresh_disk(self._folder, name))
 
     def _many(self) -> None:
         """A first capture, some without a change, one after a hundred changes, and a restore."""

@@ -72,6 +72,16 @@ def size_rows(sizes: Mapping[str, int]) -> list[Row]:
     return [Row("first", "MB", "borg", sizes[OURS] / MB, sizes["borg"] / MB, 1.05)]
 
 
+def delta_rows(received: Mapping[str, int]) -> list[Row]:
+    """The targets of what a receiver is sent. received: bytes by tool."""
+    limits = {"restic": 0.15, "rsync -z": 0.3}
+    return [
+        Row("delta", "MB received", peer, received[OURS] / MB, received[peer] / MB, limit)
+        for peer, limit in limits.items()
+        if OURS in received
+    ]
+
+
 def memory_rows(samples: Samples, many: str) -> list[Row]:
     """The targets of memory. many: begins the parts with 2,000,000 entries and their own limit."""
     peaks: dict[str, int] = {}

@@ -16,8 +16,9 @@ from typing import Protocol
 from haoscar_pxe.command import run
 from haoscar_pxe.config import Config, Paths
 from haoscar_pxe.image.repository import Repository
-from haoscar_pxe.image.signing import SigningKey
+from haoscar_pxe.image.signing import SigningKey, TrustedKeys
 from tests.bench.measure import Measured, folder_bytes, measure
+from tests.bench.receiving import Received, receive
 
 IMAGE = "bench"
 
@@ -59,6 +60,12 @@ class Ours:
         (self.home / "state").mkdir()
         (self.home / "site.toml").write_text(Config(paths=paths).render())
         Repository.create(self._repository)
+
+    def receive(self) -> Received:
+        """Receive the newest generation over HTTP as one who holds the one before it."""
+        key = SigningKey.load(self.home / "keys" / "signing.key")
+        trusted = TrustedKeys.of(key.public)
+        return receive(Repository.open(self._repository), trusted, IMAGE, self.home)
 
     @property
     def _repository(self) -> Path:
