@@ -9,6 +9,7 @@
     GET  /images/<image>/<from>-<to>.delta  what generation <to> has and <from> lacks
     GET  /packs/<id>.pack                   all four need the order's token, and are of its image
     GET  /health                            what was counted so far, as JSON
+    GET  /metrics                           the same and the process, for Prometheus
 
 The token is sent as "Authorization: Bearer <token>" (RFC 6750). A refusal is one line of text.
 Answers are asked in threads: they may render, read the repository or wait for the registry.
@@ -31,6 +32,7 @@ from haoscar_pxe.serve.answers import Answers
 from haoscar_pxe.serve.counters import Counters
 from haoscar_pxe.serve.deltas import DeltaMakers
 from haoscar_pxe.serve.http_log import refused
+from haoscar_pxe.serve.metrics import CONTENT_TYPE, Metrics
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +66,7 @@ def make_application(answers: Answers, counters: Counters) -> web.Application:
             ),
             web.get("/packs/{pack_id:[0-9A-Za-z]+}.pack", handlers.pack),
             web.get("/health", handlers.health),
+            web.get("/metrics", handlers.metrics),
         ]
     )
     return application
@@ -75,6 +78,7 @@ class HttpService:
     def __init__(self, answers: Answers, counters: Counters) -> None:
         self._answers = answers
         self._counters = counters
+        self._metrics = Metrics(counters)
         self.deltas = DeltaMakers(answers)
 
     async def boot_file(self, request: web.Request) -> web.StreamResponse:
@@ -154,6 +158,10 @@ class HttpService:
         """Alive, and what was counted since the start."""
         counted = {"status": "ok", "counters": dict(self._counters.snapshot())}
         return web.Response(body=msgspec.json.encode(counted), content_type=JSON)
+
+    async def metrics(self, request: web.Request) -> web.StreamResponse:
+        """The counters and the process's memory, descriptors and processor time."""
+        return web.Response(body=self._metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 
     async def _reads(self, request: web.Request) -> Reads | None:
         return await asyncio.to_thread(self._answers.reads, _token(request))

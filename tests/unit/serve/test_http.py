@@ -6,7 +6,10 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
+from haoscar_pxe.serve.counters import Counters
+from haoscar_pxe.serve.metrics import Metrics
 from tests.unit.serve.fixed_answers import PACK_ID, TOKEN, FixedAnswers
 from tests.unit.serve.loopback import serving
 
@@ -167,3 +170,28 @@ async def test_a_bug_in_the_decision_is_500_for_its_request_alone(answers: Fixed
             assert "Traceback" not in await response.text()
         async with client.get("/health") as response:
             assert response.status == 200
+
+
+async def test_prometheus_reads_what_was_counted(session: aiohttp.ClientSession) -> None:
+    async with session.get("/metrics") as response:
+        assert response.headers["Content-Type"].startswith("text/plain; version=")
+        families = {
+            family.name: family.samples
+            for family in text_string_to_metric_families(await response.text())
+        }
+    assert families["process_open_fds"][0].value > 3
+    assert "haoscar_pxe_events" in families
+
+
+def test_each_counter_is_a_sample_with_its_protocol() -> None:
+    counters = Counters()
+    counters.count("tftp finished", by=3)
+    counters.count("dhcp other server chosen")
+    text = Metrics(counters).text().decode()
+    samples = {
+        (sample.labels["protocol"], sample.labels["event"]): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == "haoscar_pxe_events_total"
+    }
+    assert samples == {("tftp", "finished"): 3, ("dhcp", "other server chosen"): 1}
