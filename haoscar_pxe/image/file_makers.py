@@ -32,8 +32,6 @@ BATCH_BYTES: Final = 4 << 20
 BATCH_FILES: Final = 256
 BATCHES_WAITING: Final = 2
 """For each maker: one that it works at and one that is ready."""
-
-
 MAKERS_MAX: Final = 8
 
 

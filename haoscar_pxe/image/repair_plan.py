@@ -6,7 +6,7 @@ Making it reads every pack whole and changes nothing. `repair.py` carries it out
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from blake3 import blake3
@@ -120,7 +120,7 @@ def _read_packs(repository: Repository, progress: Progress) -> Iterator[ReadPack
         pack = read_pack(store, pack_id, size)
         progress.advance(size)
         # Where the good chunks of whole packs lie is in the packs' own indexes.
-        yield pack if not pack.is_whole else ReadPack(pack_id, size, pack.kind, (), {})
+        yield pack if not pack.is_whole else replace(pack, good={})
 
 
 def _manifests(

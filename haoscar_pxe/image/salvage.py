@@ -7,7 +7,7 @@ end is cut off, its blobs are looked through for what they are. Nothing is writt
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,6 +29,7 @@ from haoscar_pxe.image.pack import (
     ROW,
     Kind,
     Location,
+    PackIndex,
     decode_header,
     decode_tail,
     index_size,
@@ -45,6 +46,7 @@ class ReadPack:
     """One pack as it is. kind: as its header says, None if that cannot be read.
 
     reasons: everything that is wrong with it, in words. good: where its good chunks lie in it.
+    is_readable: its index is whole, so readers find those.
     """
 
     pack_id: str
@@ -52,37 +54,36 @@ class ReadPack:
     kind: Kind | None
     reasons: tuple[str, ...]
     good: dict[bytes, Location]
+    is_readable: bool
 
     @property
     def is_whole(self) -> bool:
         """Whether nothing is wrong with it."""
         return not self.reasons
 
-    @property
-    def is_readable(self) -> bool:
-        """Whether readers find its good chunks: its index is whole."""
-        return not _is_told(self.reasons)
-
 
 def read_pack(store: PackStore, pack_id: str, size_bytes: int) -> ReadPack:
     """Read the pack. Raises PackGoneError, StoreUnreachableError; the rest is among the reasons."""
     if size_bytes > MAX_PACK_BYTES:
         reason = f"{size_bytes} bytes are more than a pack may have"
-        return ReadPack(pack_id, size_bytes, None, (reason,), {})
+        return ReadPack(pack_id, size_bytes, None, (reason,), {}, is_readable=False)
     reasons: list[str] = []
     content = _content(store, pack_id, size_bytes, reasons)
     if blake3(content).hexdigest() != pack_id:
         reasons.append("its content is not what its name says")
     kind = _kind(content, pack_id, reasons)
     chunks = _Chunks(content)
-    for chunk_id, at in _rows(content, pack_id, reasons):
+    index = _index(content, pack_id, reasons)
+    # No row of a damaged index is a promise: one without a good chunk says nothing.
+    for chunk_id, at in _possible_rows(content) if index is None else _rows(index):
         if kind is Kind.SEALED and at.encoding:
             reasons.append("a sealed chunk is not stored as it is")
-        if not chunks.take(chunk_id, at) and not _is_told(reasons):
+        if not chunks.take(chunk_id, at) and index is not None:
             reasons.append(f"chunk {chunk_id.hex()[:12]} is damaged")
-    if _is_told(reasons) and not chunks.good:
+    if index is None and not chunks.good:
         chunks.look_through()
-    return ReadPack(pack_id, size_bytes, kind, tuple(dict.fromkeys(reasons)), chunks.good)
+    reasons = list(dict.fromkeys(reasons))
+    return ReadPack(pack_id, size_bytes, kind, tuple(reasons), chunks.good, index is not None)
 
 
 def stored_chunk(store: PackStore, pack_id: str, at: Location) -> bytes:
@@ -122,26 +123,19 @@ def _kind(content: bytes, pack_id: str, reasons: list[str]) -> Kind | None:
         return None
 
 
-_UNINDEXED: Final = "its index cannot be used: "
-
-
-def _is_told(reasons: Sequence[str]) -> bool:
-    """Whether it was said that the index is damaged: then no row of it is a promise."""
-    return any(reason.startswith(_UNINDEXED) for reason in reasons)
-
-
-def _rows(content: bytes, pack_id: str, reasons: list[str]) -> Iterator[tuple[bytes, Location]]:
-    """The rows of the index; of a damaged one those that could be rows."""
+def _index(content: bytes, pack_id: str, reasons: list[str]) -> PackIndex | None:
+    """The index, None if it is damaged."""
     size_bytes = len(content)
     try:
         index_bytes = index_size(content[-FOOTER.size :], pack_id, size_bytes)
-        index = decode_tail(content[size_bytes - index_bytes - FOOTER.size :], pack_id, size_bytes)
+        return decode_tail(content[size_bytes - index_bytes - FOOTER.size :], pack_id, size_bytes)
     except IntegrityError as error:
-        reasons.append(f"{_UNINDEXED}{error}")
-        yield from _possible_rows(content)
-        return
-    for row, chunk_id in enumerate(index.chunk_ids()):
-        yield chunk_id, index.location(row)
+        reasons.append(f"its index cannot be used: {error}")
+        return None
+
+
+def _rows(index: PackIndex) -> Iterator[tuple[bytes, Location]]:
+    return ((chunk_id, index.location(row)) for row, chunk_id in enumerate(index.chunk_ids()))
 
 
 def _possible_rows(content: bytes) -> Iterator[tuple[bytes, Location]]:

@@ -41,11 +41,6 @@ PLAIN: Final = Flash(OVMF / "OVMF_CODE_4M.fd", OVMF / "OVMF_VARS_4M.fd")
 SECURE: Final = Flash(OVMF / "OVMF_CODE_4M.ms.fd", OVMF / "OVMF_VARS_4M.ms.fd")
 
 
-def kind_of(firmware: MachineFirmware) -> Firmware:
-    """What an image would have to boot by on it."""
-    return "bios" if firmware == "bios" else "uefi"
-
-
 def for_image(firmware: Firmware) -> MachineFirmware:
     """The machine that an image is rehearsed on if nobody says which."""
     return "bios" if firmware == "bios" else "uefi-native"

@@ -114,33 +114,25 @@ class HttpService:
 
     async def manifest(self, request: web.Request) -> web.StreamResponse:
         """The signed manifest of a generation."""
-        if (reads := await self._reads(request)) is None:
-            return refused(NO_TOKEN)
-        image, number = _generation(request)
-        if not reads.covers(image):
-            return refused(NO_GENERATION)
-        found = await asyncio.to_thread(self._answers.manifest, image, number)
+        if refusal := await self._refusal(request):
+            return refused(refusal)
+        found = await asyncio.to_thread(self._answers.manifest, *_generation(request))
         return _file(found, "generation")
 
     async def packs_of(self, request: web.Request) -> web.StreamResponse:
         """Which packs a generation needs."""
-        if (reads := await self._reads(request)) is None:
-            return refused(NO_TOKEN)
-        image, number = _generation(request)
-        if not reads.covers(image):
-            return refused(NO_GENERATION)
-        found = await asyncio.to_thread(self._answers.packs_of, image, number)
+        if refusal := await self._refusal(request):
+            return refused(refusal)
+        found = await asyncio.to_thread(self._answers.packs_of, *_generation(request))
         if found is None:
             return refused(NO_GENERATION)
         return web.Response(body=found, content_type=JSON)
 
     async def delta(self, request: web.Request) -> web.StreamResponse:
         """What one generation has and another lacks, or a range of it; made when first asked."""
-        if (reads := await self._reads(request)) is None:
-            return refused(NO_TOKEN)
+        if refusal := await self._refusal(request):
+            return refused(refusal)
         image, older, newer = (request.match_info[name] for name in ("image", "older", "newer"))
-        if not reads.covers(image):
-            return refused(NO_GENERATION)
         response = await self.deltas.answer((image, int(older), int(newer)))
         response.headers["Cache-Control"] = REVALIDATED
         return response
@@ -162,6 +154,13 @@ class HttpService:
     async def metrics(self, request: web.Request) -> web.StreamResponse:
         """The counters and the process's memory, descriptors and processor time."""
         return web.Response(body=self._metrics.text(), headers={"Content-Type": CONTENT_TYPE})
+
+    async def _refusal(self, request: web.Request) -> Refusal | None:
+        """Why not: who asks has no token, or one of another image, which it is not told of."""
+        reads = await self._reads(request)
+        if reads is None:
+            return NO_TOKEN
+        return None if reads.covers(request.match_info["image"]) else NO_GENERATION
 
     async def _reads(self, request: web.Request) -> Reads | None:
         return await asyncio.to_thread(self._answers.reads, _token(request))

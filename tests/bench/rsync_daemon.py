@@ -38,7 +38,7 @@ class RsyncDaemon:
                 return self
             except ConnectionRefusedError:
                 time.sleep(0.05)
-        self._daemon.kill()
+        self.__exit__()
         raise BenchError("the rsync daemon does not listen")
 
     def __exit__(self, *_: object) -> None:

@@ -15,7 +15,7 @@ from typing import Final, Protocol, assert_never
 from blake3 import blake3
 
 from haoscar_pxe.errors import IntegrityError
-from haoscar_pxe.image.attributes import put_on_descriptor, put_on_name, sync_file_system
+from haoscar_pxe.image.attributes import sync_file_system
 from haoscar_pxe.image.entry import (
     AnyFile,
     Device,
@@ -29,12 +29,12 @@ from haoscar_pxe.image.entry import (
     Symlink,
 )
 from haoscar_pxe.image.folders import open_below
+from haoscar_pxe.image.laying import lay_file, lay_special
 from haoscar_pxe.image.progress import Progress
 from haoscar_pxe.image.reader import extents
 from haoscar_pxe.install.sync.fetching import Fetching
 from haoscar_pxe.install.sync.places import Places
 
-NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 OLD_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -152,41 +152,19 @@ def stage(
 def _make(folder_fd: int, name: bytes, entry: Entry, content: Content, progress: Progress) -> None:
     match entry:
         case File() | SealedFile():
-            _make_file(folder_fd, name, entry, content, progress)
-            return
-        case Symlink():
-            os.symlink(entry.target, name, dir_fd=folder_fd)
-        case Device():
-            kind = stat.S_IFBLK if entry.is_block else stat.S_IFCHR
-            device = os.makedev(entry.major, entry.minor)
-            os.mknod(name, 0o600 | kind, device, dir_fd=folder_fd)
-        case Fifo():
-            os.mkfifo(name, 0o600, dir_fd=folder_fd)
-        case Socket():
-            os.mknod(name, 0o600 | stat.S_IFSOCK, dir_fd=folder_fd)
+            lay_file(entry, folder_fd, name, _counted(content.of(entry), progress))
+        case Symlink() | Device() | Fifo() | Socket():
+            lay_special(entry, folder_fd, name)
         case Directory() | HardLink():
             raise TypeError(f"{entry.path!r} is made in its place, not staged")
         case _:
             assert_never(entry)
-    put_on_name(folder_fd, name, entry.meta, is_symlink=isinstance(entry, Symlink))
 
 
-def _make_file(
-    folder_fd: int, name: bytes, entry: AnyFile, content: Content, progress: Progress
-) -> None:
-    fd = os.open(name, NEW_FILE, 0o600, dir_fd=folder_fd)
-    try:
-        for offset, data in content.of(entry):
-            _write(fd, data, offset)
-            progress.advance(len(data), 0)
-        os.ftruncate(fd, entry.size_bytes)
-        put_on_descriptor(fd, entry.meta)
-    finally:
-        os.close(fd)
-
-
-def _write(fd: int, data: bytes, offset: int) -> None:
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(fd, view, offset)
-        view, offset = view[written:], offset + written
+def _counted(
+    content: Iterator[tuple[int, bytes]], progress: Progress
+) -> Iterator[tuple[int, bytes]]:
+    """The same, each piece counted once it is written."""
+    for piece in content:
+        yield piece
+        progress.advance(len(piece[1]), 0)

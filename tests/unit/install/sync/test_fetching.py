@@ -172,12 +172,12 @@ def test_a_full_disk_leaves_the_old_tree_and_says_so(
     """The plan asked for room before; others may have taken it since."""
     first, second, _ = changed(site)
 
-    def full(fd: int, size_bytes: int) -> None:
+    def full(fd: int, data: bytes, offset: int) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     source = FolderSource(site.folder / "repository")
     with monkeypatch.context() as disk:
-        disk.setattr("haoscar_pxe.install.sync.stage.os.ftruncate", full)
+        disk.setattr("haoscar_pxe.image.laying.os.pwrite", full)
         with pytest.raises(StorageError, match=r"No space left on device \(\d") as caught:
             sync(site, first, second, Fetching(source, second, first))
     assert "run the same command again" in caught.value.hint
