@@ -149,3 +149,9 @@ class StaleError(HaoscarError):
     """`status` found a standby that is not ready, or further behind than it may be."""
 
     exit_status = 72
+
+
+class FailoverError(HaoscarError):
+    """The failover monitor cannot start, go on, or do what it was asked."""
+
+    exit_status = 80

@@ -38,6 +38,14 @@ class Namespace:
         """Run a program inside to its end. Raises CommandError."""
         return run(self.argv(argv), stdin=stdin, timeout_s=timeout_s)
 
+    def finishes(self, *argv: str) -> bool:
+        """Whether the program ends with exit status 0 inside."""
+        try:
+            self.run(*argv)
+        except CommandError:
+            return False
+        return True
+
     def start(self, *argv: str, stdout: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
         """Start a program inside; it is killed with the namespace at the latest."""
         return subprocess.Popen(self.argv(argv), stdout=stdout, stderr=stdout)
