@@ -75,8 +75,9 @@ class KernelDoor:
 
     def _must(self, changes: Sequence[Flush | Add | Delete]) -> None:
         if status := self._done(changes):
+            name = errno.errorcode.get(status, str(status))
             raise FailoverError(
-                f"the guard of the virtual addresses is gone: {errno.errorcode.get(status, status)}",
+                f"the guard of the virtual addresses is gone: {name}",
                 hint="something flushed nftables; tables named haoscar_pxe must stay",
             )
 
@@ -85,7 +86,7 @@ class KernelDoor:
 
         The kernel has answered, perhaps more than once, when `send` returns.
         """
-        found = []
+        found: list[tuple[int, int]] = []
         try:
             self._socket.send(batch(changes))
             while True:

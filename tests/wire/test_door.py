@@ -25,7 +25,7 @@ V6 = "fd00:77::100"
 GUARD = Guard(tuple(VirtualAddress(ip_address(each), "eth0") for each in (V4, V6)))
 
 
-@pytest.fixture()
+@pytest.fixture
 def wire() -> Iterator[Link]:
     """A server that has both virtual addresses and the guard, and a client that asks."""
     with link() as made:
@@ -37,7 +37,7 @@ def wire() -> Iterator[Link]:
         yield made
 
 
-@pytest.fixture()
+@pytest.fixture
 def door(wire: Link) -> Iterator[KernelDoor]:
     with inside(wire.server.name):
         made = KernelDoor(GUARD)
@@ -65,7 +65,10 @@ def answers(wire: Link, address: str) -> bool:
 def test_a_shut_door_lets_nothing_in_or_out(wire: Link) -> None:
     assert not answers(wire, V4)
     assert not answers(wire, V6)
-    assert wire.client.run("ip", "neighbour", "show", V4).text.split()[-1] in ("FAILED", "INCOMPLETE")
+    assert wire.client.run("ip", "neighbour", "show", V4).text.split()[-1] in (
+        "FAILED",
+        "INCOMPLETE",
+    )
 
 
 def test_an_open_door_lets_both_families_through(wire: Link, door: KernelDoor) -> None:

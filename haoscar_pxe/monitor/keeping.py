@@ -1,0 +1,316 @@
+"""The keeper: one member's part in the lease, driven by datagrams, orders and instants.
+
+It joins the acceptor and the holder of one machine with heartbeats and the door. It reads no clock
+and owns no socket: `keeper.py` does. What happens on a machine happens in this order: the door is
+shut before the lease is given back; it is opened after a majority was heard.
+
+Each member says something to both others every BEATS-th of a lease: a head that has or wants the
+lease asks for it, who does neither says hello; and at once when a grant is over or given back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final, TypeAlias
+
+from haoscar_pxe.errors import FailoverError, WireError
+from haoscar_pxe.monitor.acceptor import Acceptor
+from haoscar_pxe.monitor.candidate import Standing, verdict
+from haoscar_pxe.monitor.door import Door
+from haoscar_pxe.monitor.holder import Holder
+from haoscar_pxe.monitor.lease import NOTHING, Answer, Ask, Member, Release
+from haoscar_pxe.monitor.peer import Peer
+from haoscar_pxe.monitor.reports import ORDERS_LAST_NS, Orders, Report, Settings
+from haoscar_pxe.wire.heartbeat import Content, Flag, Kind, decode, encode
+from haoscar_pxe.wire.heartbeat_session import Session, Tokens
+
+BEATS: Final = 8
+"""Heartbeats in a lease."""
+FRESH_BEATS: Final = 4
+"""A peer's word counts for so many."""
+RELEASES: Final = 3
+"""How often a release is said: one may be lost."""
+REST_NS: Final = 3_000_000_000
+"""After a lease was given back on purpose, the other head has so long to take it."""
+BACKOFF_NS: Final = {Member.PRIMARY: 100_000_000, Member.STANDBY: 700_000_000}
+"""After a lease without a majority; unequal, so that two who ask do not meet again."""
+OVERTAKING_NS: Final = 1_000_000_000
+"""An open door's epoch is raised no sooner: others must first be allowed to grant a higher one."""
+
+Send: TypeAlias = Callable[[Member, bytes], None]
+"""Sends a datagram to a peer over every network. What cannot be sent is lost."""
+
+
+class Keeper:
+    """One member. door: None for the witness. All instants are the machine's own, in ns."""
+
+    def __init__(
+        self, settings: Settings, door: Door | None, send: Send, tokens: Tokens, now: int
+    ) -> None:
+        self._settings = settings
+        self._door = door
+        self._send = send
+        me, terms = settings.member, settings.terms
+        self._acceptor = Acceptor.restarted(settings.promised, now, terms)
+        self._holder = Holder(known=settings.promised)
+        self._beat_ns = terms.lease_ns // BEATS
+        nonce = tokens()
+        self._peers = {
+            peer: Peer(
+                member=peer,
+                session=Session(me, peer, nonce, tokens),
+                silent_ns=FRESH_BEATS * self._beat_ns,
+                by_network=[-1] * len(settings.networks),
+            )
+            for peer in Member
+            if peer is not me
+        }
+        self._orders = Orders("its monitor has said nothing yet", False, settings.promised)
+        self._ordered_at = now
+        self._next_beat = now
+        self._asking_since = now
+        self._resting_until = 0
+        self._free_since = now
+        self._behind_since = 0
+        self._opened_until = 0
+        self._guards_gone = 0
+        self._released: list[int] = []
+        self._granted_to: Member | None = None
+        self._reason = "was just started"
+        self._ended = ""
+        self.undecodable = 0
+
+    def is_active(self, now: int) -> bool:
+        """Whether the door is open."""
+        return now < self._opened_until
+
+    def next_tick(self) -> int:
+        """When `tick` is wanted at the latest."""
+        instants = [self._next_beat]
+        if self._granted_to is not None and self._acceptor.grant:
+            instants.append(self._acceptor.grant.until)
+        if self._opened_until:
+            instants.append(self._opened_until)
+        return min(instants)
+
+    def tick(self, now: int) -> None:
+        """Do what is due."""
+        if self._opened_until and not self.is_active(now):
+            self._let_go("lost the lease: no majority renewed it in time", now)
+        if self._holder.epoch == NOTHING:
+            self._consider(now)
+        elif unwilling := self._unwilling(now):
+            self._let_go(f"gave the lease back: {unwilling}", now, rest_ns=REST_NS)
+        else:
+            self._go_on_asking(now)
+        if self._acceptor.holder(now) is not self._granted_to:
+            self._granted_to = self._acceptor.holder(now)
+            self._next_beat = now
+        if now >= self._next_beat:
+            self._beat(now)
+
+    def told(self, orders: Orders, now: int) -> None:
+        """Take the monitor's orders."""
+        self._orders, self._ordered_at = orders, now
+        self.tick(now)
+
+    def heard(self, datagram: bytes, network: int, now: int) -> None:
+        """Take a datagram; what is not a fresh word of a peer's changes nothing."""
+        try:
+            beat = decode(datagram, self._settings.key)
+        except WireError:
+            self.undecodable += 1
+            return
+        if beat.receiver != self._settings.member:
+            return
+        peer = self._peers[Member(beat.sender)]
+        content, reply = peer.session.heard_beat(beat)
+        if reply is not None:
+            self._send(peer.member, encode(reply, self._settings.key))
+        if beat.nonce == peer.session.known and beat.sequence + BEATS > peer.session.heard:
+            peer.by_network[network] = now
+        if content is not None:
+            peer.said(content, now)
+            self._obey(peer.member, content, now)
+            self.tick(now)
+
+    def report(self, now: int) -> Report:
+        """How it stands."""
+        return Report(
+            is_active=self.is_active(now),
+            tenure=self._holder.tenure,
+            holder=self._acceptor.holder(now),
+            reason=self._reason,
+            highest=max(self._known(), self._acceptor.promised),
+            ended=self._ended,
+            guards_gone=self._guards_gone,
+            peers=tuple(peer.report(now) for peer in self._peers.values()),
+        )
+
+    def stop(self, now: int) -> None:
+        """Shut the door and give back what it has, before the process ends."""
+        self._let_go("was stopped", now)
+
+    def _obey(self, peer: Member, content: Content, now: int) -> None:
+        if content.kind is Kind.ASK:
+            given = self._asked(peer, Ask(content.epoch, content.stamp), now)
+            if given is not None:
+                self._say(peer, Kind.ANSWER, now, answer=given)
+        elif content.kind is Kind.ANSWER:
+            holder = None if content.holder is None else Member(content.holder)
+            granted = bool(content.flags & Flag.GRANTED)
+            promised = content.promised
+            self._answered(
+                peer, Answer(content.epoch, content.stamp, granted, promised, holder), now
+            )
+        elif content.kind is Kind.RELEASE:
+            self._acceptor = self._acceptor.released(peer, Release(content.epoch))
+
+    def _asked(self, asker: Member, ask: Ask, now: int) -> Answer | None:
+        """The own acceptor's answer; it is silent on epochs above the durable limit."""
+        if ask.epoch > self._orders.limit:
+            return None
+        self._acceptor, answer = self._acceptor.asked(asker, ask, now, self._settings.terms)
+        return answer
+
+    def _answered(self, acceptor: Member, answer: Answer, now: int) -> None:
+        if self._holder.epoch == NOTHING:
+            return
+        before = self._holder
+        self._holder = before.answered(acceptor, answer, now, self._settings.terms)
+        if self._holder.door_until > before.door_until:
+            self._open(now)
+
+    def _open(self, now: int) -> None:
+        if self._door is None:
+            return
+        try:
+            if self._door.open(self._holder.door_until):
+                if not self._opened_until:
+                    self._reason = "was granted the lease by a majority"
+                self._opened_until = self._holder.door_until
+        except FailoverError as error:
+            self._guards_gone += 1
+            self._let_go(f"gave the lease back: {error}", now, rest_ns=REST_NS)
+
+    def _let_go(self, reason: str, now: int, rest_ns: int = 0) -> None:
+        """Shut the door, then give the lease back and say so."""
+        if self._holder.tenure != NOTHING:
+            self._ended = reason
+        self._opened_until = 0
+        if self._door is not None:
+            try:
+                self._door.shut()
+            except FailoverError:
+                self._guards_gone += 1
+        if self._holder.epoch != NOTHING:
+            self._holder, release = self._holder.stopped()
+            self._acceptor = self._acceptor.released(self._settings.member, release)
+            self._released = [release.epoch] * RELEASES
+        self._reason, self._resting_until, self._next_beat = reason, now + rest_ns, now
+
+    def _unwilling(self, now: int) -> str:
+        """Why this head shall not have the lease, "" if it may."""
+        if self._settings.member is Member.WITNESS:
+            return "is the witness"
+        if self._guards_gone > self._orders.guards:
+            return "nothing guards the virtual addresses"
+        if now - self._ordered_at > ORDERS_LAST_NS:
+            return f"its monitor has said nothing for {ORDERS_LAST_NS // 1_000_000_000} s"
+        return self._orders.unwilling
+
+    def _consider(self, now: int) -> None:
+        """Begin to ask if that is wise."""
+        words = {peer: word for peer, each in self._peers.items() if (word := each.word(now))}
+        own_holder = self._acceptor.holder(now)
+        if own_holder or any(word.holder is not None or word.is_active for word in words.values()):
+            self._free_since = now
+        standing = Standing(
+            me=self._settings.member,
+            unwilling=self._unwilling(now),
+            resting_until=self._resting_until,
+            quiet_until=self._acceptor.quiet_until,
+            own_holder=own_holder,
+            words=words,
+            free_since=self._free_since,
+        )
+        found = verdict(standing, now)
+        if now >= self._resting_until:
+            self._reason = found.reason
+        if found.asks and self._known() < self._orders.limit:
+            self._holder = self._known_holder().begun()
+            self._asking_since, self._behind_since, self._next_beat = now, 0, now
+
+    def _go_on_asking(self, now: int) -> None:
+        """Ask with a higher epoch where one is known; give up for a while without a majority."""
+        terms = self._settings.terms
+        if self.is_active(now):
+            self._asking_since = now
+        elif now - self._asking_since > terms.lease_ns + terms.margin_ns:
+            rest_ns = BACKOFF_NS[self._settings.member]
+            self._let_go("asked for the lease and got no majority", now, rest_ns)
+            return
+        if self._known() <= self._holder.epoch:
+            self._behind_since = 0
+            return
+        self._behind_since = self._behind_since or now
+        is_due = not self.is_active(now) or now - self._behind_since >= OVERTAKING_NS
+        if is_due and self._known() < self._orders.limit:
+            self._holder = self._known_holder().overtaken()
+            self._behind_since, self._next_beat = 0, now
+
+    def _known(self) -> int:
+        """The highest epoch that anybody is known to know of."""
+        heard = (peer.highest for peer in self._peers.values())
+        return max(self._holder.known, self._acceptor.promised, *heard)
+
+    def _known_holder(self) -> Holder:
+        return replace(self._holder, known=self._known())
+
+    def _beat(self, now: int) -> None:
+        """Say what is due to both peers, and ask the own acceptor."""
+        self._next_beat = now + self._beat_ns
+        if self._holder.epoch != NOTHING:
+            ask = self._holder.ask(now)
+            answer = self._asked(self._settings.member, ask, now)
+            if answer is not None:
+                self._answered(self._settings.member, answer, now)
+            for peer in self._peers:
+                self._say(peer, Kind.ASK, now, epoch=ask.epoch, stamp=ask.stamp)
+            return
+        released = self._released.pop() if self._released else None
+        for peer in self._peers:
+            if released is None:
+                self._say(peer, Kind.HELLO, now)
+            else:
+                self._say(peer, Kind.RELEASE, now, epoch=released)
+
+    def _say(
+        self,
+        peer: Member,
+        kind: Kind,
+        now: int,
+        *,
+        epoch: int = 0,
+        stamp: int = 0,
+        answer: Answer | None = None,
+    ) -> None:
+        flags = Flag.ACTIVE if self.is_active(now) else Flag.NONE
+        if self._orders.is_fit:
+            flags |= Flag.FIT
+        if now >= self._resting_until and not self._unwilling(now):
+            flags |= Flag.WILLING
+        if answer is not None:
+            flags |= Flag.GRANTED if answer.is_granted else Flag.NONE
+            epoch, stamp = answer.epoch, answer.stamp
+        content = Content(
+            kind=kind,
+            flags=flags,
+            epoch=epoch,
+            stamp=stamp,
+            promised=self._acceptor.promised,
+            holder=self._acceptor.holder(now),
+        )
+        beat = self._peers[peer].session.say(content)
+        self._send(peer, encode(beat, self._settings.key))

@@ -1,0 +1,107 @@
+"""What the keeper and the monitor say to each other, over a pair of sockets, as JSON.
+
+The keeper gets `Settings` once and `Orders` again and again: without fresh ones it gives the lease
+back, because nobody looks after it. It gives a `Report` whenever something changed, and every
+REPORT_EVERY_NS.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address
+from typing import Final, TypeAlias, TypeVar
+
+import msgspec
+
+from haoscar_pxe.errors import FailoverError
+from haoscar_pxe.monitor.guard import Guard
+from haoscar_pxe.monitor.lease import Member, Terms
+
+REPORT_EVERY_NS: Final = 250_000_000
+ORDERS_EVERY_S: Final = 1.0
+ORDERS_LAST_NS: Final = 10_000_000_000
+
+Network: TypeAlias = tuple[IPv4Address | IPv6Address, ...]
+"""A heartbeat network: the address of each member in it, in the order of Member."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that a keeper has to know. guard: None for the witness, which has no door.
+
+    promised: no epoch up to this one is granted; at least the highest granted before the start.
+    """
+
+    member: Member
+    terms: Terms
+    networks: tuple[Network, ...]
+    port: int
+    key: bytes
+    promised: int
+    guard: Guard | None
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What the monitor wants.
+
+    unwilling: why this head shall not have the lease, "" if it may. is_fit: its interfaces work.
+    limit: epochs up to this one may be granted; a restarted keeper will promise as much.
+    guards: how often the guard was put back after the keeper had found it gone.
+    """
+
+    unwilling: str
+    is_fit: bool
+    limit: int
+    guards: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PeerReport:
+    """What is known of a peer. heard_ms: since it was heard last, on each network; -1 never."""
+
+    member: Member
+    is_fresh: bool
+    heard_ms: tuple[int, ...]
+    holder: Member | None = None
+    is_active: bool = False
+    is_fit: bool = False
+    is_willing: bool = False
+    promised: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How the keeper stands.
+
+    is_active: the door is open. tenure: the epoch for which it was opened last, 0 if never.
+    holder: to whom its own acceptor has granted the lease. reason: why it is so. highest: the
+    highest epoch that it knows of. ended: why its last tenure ended. guards_gone: how often the
+    door could not be worked any more.
+    """
+
+    is_active: bool
+    tenure: int
+    holder: Member | None
+    reason: str
+    highest: int
+    ended: str = ""
+    guards_gone: int = 0
+    is_realtime: bool = False
+    peers: tuple[PeerReport, ...] = field(default_factory=tuple)
+
+
+M = TypeVar("M", Settings, Orders, Report)
+
+
+def pack(message: Settings | Orders | Report) -> bytes:
+    """The message as one datagram."""
+    return msgspec.json.encode(message)
+
+
+def unpack(kind: type[M], datagram: bytes) -> M:
+    """The message in a datagram. Raises FailoverError: the other end is of another version."""
+    try:
+        return msgspec.json.decode(datagram, type=kind)
+    except msgspec.MsgspecError as error:
+        raise FailoverError(f"keeper and monitor do not understand each other: {error}") from error
