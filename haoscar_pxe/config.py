@@ -7,13 +7,14 @@ file with its comments.
 from __future__ import annotations
 
 import tomllib
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
-from typing import Literal, TypeVar, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 import msgspec
 
+from haoscar_pxe.config_failover import FailoverConfig, failover_problems
 from haoscar_pxe.errors import ConfigError
 from haoscar_pxe.image.repository import is_image_name
 from haoscar_pxe.image.retention import RetentionPolicy
@@ -158,6 +159,7 @@ class Config:
     secrets: SecretsConfig = field(default_factory=SecretsConfig)
     retention: RetentionPolicy = field(default_factory=RetentionPolicy)
     sync: SyncConfig = field(default_factory=SyncConfig)
+    failover: FailoverConfig = field(default_factory=FailoverConfig)
     head: tuple[HeadConfig, ...] = ()
     identity: tuple[IdentityRule, ...] = ()
 
@@ -179,11 +181,12 @@ S = TypeVar(
     SecretsConfig,
     RetentionPolicy,
     SyncConfig,
+    FailoverConfig,
 )
-L = TypeVar("L", HeadConfig, IdentityRule)
+L = TypeVar("L")
 _SECTIONS = (
     *("paths", "serve", "install", "capture", "secrets", "retention", "sync"),
-    *("head", "identity"),
+    *("failover", "head", "identity"),
 )
 
 
@@ -232,6 +235,7 @@ def _config(document: dict[str, object], problems: list[str]) -> Config:
         secrets=_section(SecretsConfig, document.get("secrets", {}), "secrets", problems),
         retention=_section(RetentionPolicy, document.get("retention", {}), "retention", problems),
         sync=_section(SyncConfig, document.get("sync", {}), "sync", problems),
+        failover=_section(FailoverConfig, document.get("failover", {}), "failover", problems),
         head=_several(HeadConfig, document.get("head", []), "head", problems),
         identity=_several(IdentityRule, document.get("identity", []), "identity", problems),
     )
@@ -244,13 +248,22 @@ def _section(kind: type[S], given: object, name: str, problems: list[str]) -> S:
         return kind()
     types = get_type_hints(kind)
     problems += [f"{name}.{key} is not a setting" for key in given if key not in types]
-    values = {}
+    values: dict[str, Any] = {}
     for key, value in given.items():
+        if tables := _kind_of_tables(types.get(key)):
+            values[key] = _several(tables, value, f"{name}.{key}", problems)
+            continue
         try:
             values[key] = msgspec.convert(value, types.get(key, object))
         except msgspec.ValidationError as error:
             problems.append(f"{name}.{key}: {error}")
     return kind(**{key: value for key, value in values.items() if key in types})
+
+
+def _kind_of_tables(wanted: object) -> type[Any] | None:
+    """X where a setting is a tuple of dataclasses X: it is written as tables of its own."""
+    kind = get_args(wanted)[0] if get_args(wanted) else None
+    return kind if isinstance(kind, type) and is_dataclass(kind) else None
 
 
 def _several(kind: type[L], given: object, name: str, problems: list[str]) -> tuple[L, ...]:
@@ -318,7 +331,7 @@ def check(config: Config) -> list[str]:
         for path in config.sync.keep
         if not path.startswith("/") or not path.strip("/")
     ]
-    return problems + _head_problems(config.head)
+    return problems + failover_problems(config.failover) + _head_problems(config.head)
 
 
 def _head_problems(heads: tuple[HeadConfig, ...]) -> list[str]:

@@ -36,6 +36,8 @@ class _Program(LateGroup):
         "node",
         "boot",
         "serve",
+        "monitor",
+        "failover",
         "status",
         "rehearse",
         "demo",

@@ -14,7 +14,7 @@ import errno
 import socket
 import time
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 from haoscar_pxe.errors import FailoverError
 from haoscar_pxe.monitor.guard import Guard
@@ -32,18 +32,6 @@ def boottime_ns() -> int:
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
-class Door(Protocol):
-    """What lets traffic of the virtual addresses through, until an instant of `boottime_ns`."""
-
-    def open(self, until: int) -> bool:
-        """Open it, or leave it as it is: False. Raises FailoverError: nothing guards it now."""
-        ...
-
-    def shut(self) -> None:
-        """Shut it now. Raises FailoverError: nothing guards it."""
-        ...
-
-
 class KernelDoor:
     """The door that `guard.ruleset()` makes; it has to be there."""
 
@@ -55,7 +43,7 @@ class KernelDoor:
         self._socket.setblocking(False)
 
     def open(self, until: int) -> bool:
-        """See Door. It shuts up to PERMIT_MS + SLACK_MS before the instant, and never after it."""
+        """See keeping.Door. It shuts at most PERMIT_MS + SLACK_MS before the instant."""
         for _ in range(TRIES):
             self._must(self._guard.permit(PERMIT_MS))
             timeout_ms = (until - self._clock()) // 1_000_000 - PERMIT_MS - SLACK_MS
@@ -66,7 +54,7 @@ class KernelDoor:
         return False
 
     def shut(self) -> None:
-        """See Door."""
+        """See keeping.Door."""
         self._must(self._guard.shut())
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
 from haoscar_pxe.wire.nfnetlink import Add, Delete, Family, Flush, SetName
@@ -31,10 +31,15 @@ _SHUT: Final = f"meta protocol != @{DOOR} drop"
 
 @dataclass(frozen=True, slots=True)
 class VirtualAddress:
-    """An address that only the active head has, and the interface on which it has it."""
+    """An address that only the active head has, in text, and the interface on which it has it."""
 
-    address: IPv4Address | IPv6Address
+    address: str
     interface: str
+
+    @property
+    def ip(self) -> IPv4Address | IPv6Address:
+        """The address as a value."""
+        return ip_address(self.address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +109,7 @@ class Guard:
         ]
 
     def _all(self) -> list[IPv4Address | IPv6Address]:
-        return [each.address for each in self.addresses]
+        return [each.ip for each in self.addresses]
 
     def _v6(self) -> list[IPv6Address]:
         return [each for each in self._all() if isinstance(each, IPv6Address)]

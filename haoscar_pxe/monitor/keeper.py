@@ -18,6 +18,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from ipaddress import ip_address
 from typing import Final
 
 from haoscar_pxe.monitor.door import KernelDoor, boottime_ns
@@ -67,14 +68,14 @@ def main(control_fd: int) -> None:
 def heartbeat_socket(network: Network, settings: Settings) -> socket.socket:
     """The own end of a heartbeat network, whether or not its interface is there yet."""
     own = network[settings.member]
-    family = socket.AF_INET if own.version == 4 else socket.AF_INET6
-    made = socket.socket(family, socket.SOCK_DGRAM)
-    if own.version == 4:
+    is_v4 = ip_address(own).version == 4
+    made = socket.socket(socket.AF_INET if is_v4 else socket.AF_INET6, socket.SOCK_DGRAM)
+    if is_v4:
         made.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
     else:
         made.setsockopt(socket.IPPROTO_IPV6, _IPV6_FREEBIND, 1)
     made.setblocking(False)
-    made.bind((str(own), settings.port))
+    made.bind((own, settings.port))
     return made
 
 
@@ -98,7 +99,7 @@ class _Wire:
     def __init__(self, settings: Settings, sockets: Sequence[socket.socket]) -> None:
         self._paths = {
             peer: [
-                (each, (str(network[peer]), settings.port))
+                (each, (network[peer], settings.port))
                 for each, network in zip(sockets, settings.networks, strict=True)
             ]
             for peer in Member

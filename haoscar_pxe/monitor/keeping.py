@@ -12,12 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from haoscar_pxe.errors import FailoverError, WireError
 from haoscar_pxe.monitor.acceptor import Acceptor
 from haoscar_pxe.monitor.candidate import Standing, verdict
-from haoscar_pxe.monitor.door import Door
 from haoscar_pxe.monitor.holder import Holder
 from haoscar_pxe.monitor.lease import NOTHING, Answer, Ask, Member, Release
 from haoscar_pxe.monitor.peer import Peer
@@ -40,6 +39,18 @@ OVERTAKING_NS: Final = 1_000_000_000
 
 Send: TypeAlias = Callable[[Member, bytes], None]
 """Sends a datagram to a peer over every network. What cannot be sent is lost."""
+
+
+class Door(Protocol):
+    """What lets traffic of the virtual addresses through, until an instant of `CLOCK_BOOTTIME`."""
+
+    def open(self, until: int) -> bool:
+        """Open it, or leave it as it is: False. Raises FailoverError: nothing guards it now."""
+        ...
+
+    def shut(self) -> None:
+        """Shut it now. Raises FailoverError: nothing guards it."""
+        ...
 
 
 class Keeper:
@@ -66,7 +77,7 @@ class Keeper:
             for peer in Member
             if peer is not me
         }
-        self._orders = Orders("its monitor has said nothing yet", False, settings.promised)
+        self._orders = Orders("its monitor has said nothing yet", False, False, settings.promised)
         self._ordered_at = now
         self._next_beat = now
         self._asking_since = now
@@ -299,6 +310,8 @@ class Keeper:
         flags = Flag.ACTIVE if self.is_active(now) else Flag.NONE
         if self._orders.is_fit:
             flags |= Flag.FIT
+        if self._orders.is_stopped:
+            flags |= Flag.STOPPED
         if now >= self._resting_until and not self._unwilling(now):
             flags |= Flag.WILLING
         if answer is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from haoscar_pxe.monitor.candidate import Word
 from haoscar_pxe.monitor.lease import Member
 from haoscar_pxe.monitor.reports import PeerReport
-from haoscar_pxe.wire.heartbeat import Content, Flag
+from haoscar_pxe.wire.heartbeat import Content, Flag, Kind
 from haoscar_pxe.wire.heartbeat_session import Session
 
 NEVER = -1
@@ -26,12 +26,15 @@ class Peer:
     heard_at: int = NEVER
     last: Content | None = None
     highest: int = 0
+    tenure: int = 0
     _word: Word | None = field(default=None, init=False)
 
     def said(self, content: Content, now: int) -> None:
         """Take a fresh word."""
         self.heard_at, self.last = now, content
         self.highest = max(self.highest, content.promised, content.epoch)
+        if content.kind is Kind.ASK and content.flags & Flag.ACTIVE:
+            self.tenure = content.epoch
         self._word = Word(
             holder=None if content.holder is None else Member(content.holder),
             is_active=bool(content.flags & Flag.ACTIVE),
@@ -58,5 +61,6 @@ class Peer:
             is_active=word.is_active,
             is_fit=word.is_fit,
             is_willing=word.is_willing,
-            promised=self.last.promised,
+            is_stopped=bool(self.last.flags & Flag.STOPPED),
+            tenure=self.tenure,
         )

@@ -8,7 +8,6 @@ REPORT_EVERY_NS.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address
 from typing import Final, TypeAlias, TypeVar
 
 import msgspec
@@ -21,8 +20,8 @@ REPORT_EVERY_NS: Final = 250_000_000
 ORDERS_EVERY_S: Final = 1.0
 ORDERS_LAST_NS: Final = 10_000_000_000
 
-Network: TypeAlias = tuple[IPv4Address | IPv6Address, ...]
-"""A heartbeat network: the address of each member in it, in the order of Member."""
+Network: TypeAlias = tuple[str, ...]
+"""A heartbeat network: the address of each member in it, in text, in the order of Member."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +45,25 @@ class Orders:
     """What the monitor wants.
 
     unwilling: why this head shall not have the lease, "" if it may. is_fit: its interfaces work.
+    is_stopped: none of its services that write shared data runs.
     limit: epochs up to this one may be granted; a restarted keeper will promise as much.
     guards: how often the guard was put back after the keeper had found it gone.
     """
 
     unwilling: str
     is_fit: bool
+    is_stopped: bool
     limit: int
     guards: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class PeerReport:
-    """What is known of a peer. heard_ms: since it was heard last, on each network; -1 never."""
+    """What is known of a peer.
+
+    heard_ms: since it was heard last, on each network; -1 never. tenure: the last epoch in which it
+    was heard to be active. The rest is what it said last.
+    """
 
     member: Member
     is_fresh: bool
@@ -67,7 +72,8 @@ class PeerReport:
     is_active: bool = False
     is_fit: bool = False
     is_willing: bool = False
-    promised: int = 0
+    is_stopped: bool = False
+    tenure: int = 0
 
 
 @dataclass(frozen=True, slots=True)

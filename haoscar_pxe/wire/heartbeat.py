@@ -41,6 +41,7 @@ class Flag(IntFlag):
     """What the sender says of itself. GRANTED belongs to an ANSWER alone.
 
     ACTIVE: its door is open. FIT: its public interfaces are up. WILLING: it would take over.
+    STOPPED: none of its services that write shared data runs.
     """
 
     NONE = 0
@@ -48,9 +49,10 @@ class Flag(IntFlag):
     ACTIVE = 2
     FIT = 4
     WILLING = 8
+    STOPPED = 16
 
 
-ALL_FLAGS: Final = Flag.GRANTED | Flag.ACTIVE | Flag.FIT | Flag.WILLING
+ALL_FLAGS: Final = Flag.GRANTED | Flag.ACTIVE | Flag.FIT | Flag.WILLING | Flag.STOPPED
 
 
 @dataclass(frozen=True, slots=True)

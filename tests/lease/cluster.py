@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from itertools import count
 from random import Random
 
@@ -15,7 +14,7 @@ from haoscar_pxe.monitor.reports import Orders, Settings
 
 MS = 1_000_000
 TERMS = Terms()
-NETWORK = (ip_address("192.0.2.1"), ip_address("192.0.2.2"), ip_address("192.0.2.3"))
+NETWORK = ("192.0.2.1", "192.0.2.2", "192.0.2.3")
 LIMIT = 1 << 20
 
 
@@ -132,7 +131,7 @@ class Cluster:
         if highest > self.limits[member] - LIMIT // 2:
             self.limits[member] = highest + LIMIT
         unwilling = self.unwilling.get(member, "")
-        keeper.told(Orders(unwilling, True, self.limits[member]), self.now)
+        keeper.told(Orders(unwilling, True, True, self.limits[member]), self.now)
 
     def _post(self, sender: Member, receiver: Member, datagram: bytes) -> None:
         weather = self.weather

@@ -7,7 +7,6 @@ import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from ipaddress import ip_address
 
 import pytest
 from pyroute2 import netns
@@ -22,7 +21,7 @@ pytestmark = pytest.mark.wire
 
 V4 = "10.77.0.100"
 V6 = "fd00:77::100"
-GUARD = Guard(tuple(VirtualAddress(ip_address(each), "eth0") for each in (V4, V6)))
+GUARD = Guard(tuple(VirtualAddress(each, "eth0") for each in (V4, V6)))
 
 
 @pytest.fixture

@@ -93,7 +93,7 @@ def test_another_clusters_key_is_not_ours() -> None:
         (4, 9, "kind 9"),
         (5, 2, "from member 2 to member 2"),
         (6, 3, "to member 3"),
-        (7, 0x10, "flags 0x10"),
+        (7, 0x20, "flags 0x20"),
         (64, 3, "member 3 holds"),
         (71, 1, "reserved bytes"),
     ],

@@ -1,0 +1,108 @@
+"""What happened to a member: one line of JSON for each event, with its reason in words.
+
+<state>/events.jsonl, and events.jsonl.1 with what was before. An event that cannot be written is
+logged and goes to the alert program all the same.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import time
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+log = logging.getLogger(__name__)
+
+LARGEST_BYTES: Final = 1 << 20
+KEPT: Final = 500
+
+Level = Literal["note", "alert"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """at_ns: CLOCK_REALTIME. what: in a word or two. reason: a sentence. epoch: 0 if none is meant.
+
+    level: an alert is something that a person should look at.
+    """
+
+    at_ns: int
+    member: str
+    what: str
+    reason: str
+    epoch: int = 0
+    level: Level = "note"
+
+
+class History:
+    """The events of one member. alert: a program with its arguments, or nothing."""
+
+    def __init__(self, folder: Path, member: str, alert: Sequence[str]) -> None:
+        self._path = folder / "events.jsonl"
+        self._member = member
+        self._alert = tuple(alert)
+        self._alerting: list[subprocess.Popen[bytes]] = []
+
+    def note(self, what: str, reason: str, epoch: int = 0, level: Level = "note") -> None:
+        """Record that something happened, and tell the alert program."""
+        event = Event(time.time_ns(), self._member, what, reason, epoch, level)
+        log.log(logging.WARNING if level == "alert" else logging.INFO, "%s: %s", what, reason)
+        line = msgspec.json.encode(event) + b"\n"
+        try:
+            self._append(line)
+        except OSError as error:
+            log.error("cannot write %s: %s", self._path, error.strerror)
+        if self._alert:
+            self._tell(line)
+
+    def events(self) -> list[Event]:
+        """The last KEPT events, the oldest first."""
+        return read_events(self._path.parent)
+
+    def _append(self, line: bytes) -> None:
+        with suppress(FileNotFoundError):
+            if self._path.stat().st_size > LARGEST_BYTES:
+                self._path.rename(self._path.with_name("events.jsonl.1"))
+        fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(fd, line)
+        finally:
+            os.close(fd)
+
+    def _tell(self, line: bytes) -> None:
+        """Start the alert program; it is not waited for, and one that hangs hinders nothing."""
+        self._alerting = [each for each in self._alerting if each.poll() is None]
+        try:
+            told = subprocess.Popen(
+                self._alert,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except OSError as error:
+            log.error("cannot start the alert program %s: %s", self._alert[0], error.strerror)
+            return
+        assert told.stdin is not None
+        with suppress(BrokenPipeError), told.stdin:
+            told.stdin.write(line)
+        self._alerting.append(told)
+
+
+def read_events(folder: Path) -> list[Event]:
+    """The last KEPT events in a member's state folder; lines that are damaged are passed over."""
+    found: deque[Event] = deque(maxlen=KEPT)
+    for name in ("events.jsonl.1", "events.jsonl"):
+        with suppress(FileNotFoundError), (folder / name).open("rb") as file:
+            for line in file:
+                with suppress(msgspec.MsgspecError):
+                    found.append(msgspec.json.decode(line, type=Event))
+    return list(found)

@@ -1,0 +1,80 @@
+"""Whether a head shall be the active one, if the lease lets it: pure decisions, each with a reason.
+
+The lease decides who may; this decides who wants to. A reason is empty where nothing speaks
+against the head. A head that serves gives the lease back only to one that can take it: when both
+have the same trouble, nothing moves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from haoscar_pxe.monitor.past import Past
+from haoscar_pxe.monitor.reports import PeerReport
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """How things stand with this head.
+
+    down: its public interfaces without carrier. moving: why it is to be moved away now, "" if it
+    is not. age_s: of the generation that it is, None where it is no standby. other: the other head,
+    None before it was heard of.
+    """
+
+    is_active: bool
+    past: Past
+    down: tuple[str, ...] = ()
+    moving: str = ""
+    age_s: float | None = None
+    oldest_s: int = 0
+    rejoins: bool = False
+    other: PeerReport | None = None
+
+    @property
+    def can_hand_over(self) -> bool:
+        """Whether the other head is there, and would take the lease."""
+        other = self.other
+        return other is not None and other.is_fresh and other.is_fit and other.is_willing
+
+
+def unwilling(now: Circumstances) -> str:
+    """Why this head shall not have the lease, "" if it may."""
+    if now.moving:
+        return now.moving
+    if now.past.maintenance:
+        return f"in maintenance: {now.past.maintenance}"
+    if now.down and (not now.is_active or now.can_hand_over):
+        return f"no carrier on {', '.join(now.down)}"
+    if now.is_active:
+        return ""
+    if now.past.was_replaced and not now.rejoins:
+        return "was replaced by the other head, which has newer data; 'haoscar-pxe failover rejoin'"
+    if now.age_s is not None and 0 < now.oldest_s < now.age_s:
+        return f"its generation is {now.age_s:.0f} s old, more than {now.oldest_s} s"
+    return ""
+
+
+def why_not_move(now: Circumstances) -> str:
+    """Why a planned move away from this head would leave nobody active, "" if it would not."""
+    if not now.is_active:
+        return "this head is not the active one; ask the other one"
+    other = now.other
+    if other is None or not other.is_fresh:
+        return "the other head is not heard"
+    if not other.is_fit:
+        return "the other head's interfaces are down"
+    if not other.is_willing:
+        return (
+            "the other head does not want the lease; 'haoscar-pxe failover status' there says why"
+        )
+    return ""
+
+
+def may_write(*, stopped_by_other: bool, fenced_epoch: int, epoch: int) -> bool:
+    """Whether services that write shared data may start in this tenure.
+
+    stopped_by_other: the other head was heard, in this tenure, to run none of them. fenced_epoch:
+    the last tenure in which its power was taken away, and a fence program said so.
+    """
+    return stopped_by_other or fenced_epoch == epoch
