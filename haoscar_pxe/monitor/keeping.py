@@ -231,6 +231,11 @@ class Keeper:
             return f"its monitor has said nothing for {ORDERS_LAST_NS // 1_000_000_000} s"
         return self._orders.unwilling
 
+    def _is_willing(self, now: int) -> bool:
+        """Whether it would take the lease if it could: the others need not wait for a deaf head."""
+        hears = any(peer.word(now) for peer in self._peers.values())
+        return hears and now >= self._resting_until and not self._unwilling(now)
+
     def _consider(self, now: int) -> None:
         """Begin to ask if that is wise."""
         words = {peer: word for peer, each in self._peers.items() if (word := each.word(now))}
@@ -312,7 +317,7 @@ class Keeper:
             flags |= Flag.FIT
         if self._orders.is_stopped:
             flags |= Flag.STOPPED
-        if now >= self._resting_until and not self._unwilling(now):
+        if self._is_willing(now):
             flags |= Flag.WILLING
         if answer is not None:
             flags |= Flag.GRANTED if answer.is_granted else Flag.NONE

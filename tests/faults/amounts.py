@@ -12,6 +12,7 @@ class Amounts:
 
     point_step: every point_step-th system call and fault is taken (1: all of them).
     reading_points: also calls that only read. flips: bits flipped, 0 for every single one.
+    failovers: of each fault of the failover campaign.
     together_s: seconds for which everything runs at once.
     """
 
@@ -31,6 +32,7 @@ class Amounts:
     full_disks: int
     lease_states: int
     lease_walks: int
+    failovers: int
 
 
 SHORT: Final = Amounts(
@@ -50,6 +52,7 @@ SHORT: Final = Amounts(
     full_disks=3,
     lease_states=60_000,
     lease_walks=100,
+    failovers=1,
 )
 LONG: Final = Amounts(
     killed_captures=1_000,
@@ -68,4 +71,5 @@ LONG: Final = Amounts(
     full_disks=200,
     lease_states=1_500_000,
     lease_walks=10_000,
+    failovers=150,
 )

@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 
 from tests.faults.amounts import Amounts
 from tests.faults.damage import damage
+from tests.faults.failover import failover
 from tests.faults.full import full
 from tests.faults.hostile import hostile
 from tests.faults.kill import kill
@@ -32,6 +33,7 @@ PARTS: Final[dict[str, Part]] = {
     "hostile": hostile,
     "sync": sync,
     "lease": lease,
+    "failover": failover,
 }
 
 

@@ -141,6 +141,13 @@ def test_a_guard_that_is_gone_makes_the_head_step_down_at_once(
     assert "guard" in report.ended
 
 
+def test_a_primary_that_hears_nobody_is_not_waited_for(cluster: Cluster) -> None:
+    cluster.weather.cut = {(STANDBY, PRIMARY), (WITNESS, PRIMARY)}
+    assert cluster.run_until(STANDBY, 1500) > 0
+    cluster.run(5_000)
+    assert cluster.active is STANDBY
+
+
 def test_one_way_partitions_end_with_one_active_head(cluster: Cluster) -> None:
     for pair in [(PRIMARY, STANDBY), (PRIMARY, WITNESS), (STANDBY, WITNESS), (WITNESS, PRIMARY)]:
         cluster.weather.cut = {pair}
