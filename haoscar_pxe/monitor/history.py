@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 LARGEST_BYTES: Final = 1 << 20
 KEPT: Final = 500
+ALERT_S: Final = 2.0
 
 Level = Literal["note", "alert"]
 
@@ -62,6 +63,13 @@ class History:
             log.error("cannot write %s: %s", self._path, error.strerror)
         if self._alert:
             self._tell(line)
+
+    def close(self) -> None:
+        """Let alert programs that still run end, for ALERT_S; they are not killed."""
+        until = time.monotonic() + ALERT_S
+        for each in self._alerting:
+            with suppress(subprocess.TimeoutExpired):
+                each.wait(max(0.0, until - time.monotonic()))
 
     def events(self) -> list[Event]:
         """The last KEPT events, the oldest first."""

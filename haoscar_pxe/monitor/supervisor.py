@@ -357,3 +357,4 @@ class Monitor:
                 await self._services.settled()
         for task in tuple(self._tasks):
             task.cancel()
+        self._history.close()

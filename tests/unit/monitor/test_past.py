@@ -1,0 +1,33 @@
+"""What a member remembers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from haoscar_pxe.errors import FailoverError
+from haoscar_pxe.monitor.past import Past, read_past, write_past
+
+PAST = Past("primary", tenure=3, other_tenure=5, settled=1, maintenance="a new disk")
+
+
+def test_what_was_written_is_remembered(tmp_path: Path) -> None:
+    write_past(tmp_path, PAST)
+    assert read_past(tmp_path, "primary") == PAST
+
+
+def test_a_new_member_remembers_nothing(tmp_path: Path) -> None:
+    assert read_past(tmp_path, "standby") == Past("standby")
+
+
+def test_a_clone_does_not_take_the_primarys_past_for_its_own(tmp_path: Path) -> None:
+    write_past(tmp_path, PAST)
+    assert read_past(tmp_path, "standby") == Past("standby")
+
+
+def test_a_damaged_past_is_refused_not_forgotten(tmp_path: Path) -> None:
+    (tmp_path / "past.json").write_bytes(b'{"member": "primary", "ten')
+    with pytest.raises(FailoverError, match="cannot be read") as caught:
+        read_past(tmp_path, "primary")
+    assert "remove" in caught.value.hint
