@@ -1,4 +1,5 @@
-"""Step 6: who may be active. So far the rules of the lease alone, which nothing obeys yet.
+"""Step 6: who is the active head. It takes heartbeats and gives addresses and services to one head.
 
-What was installed as a standby will take over here; `lease.py` is where to begin to read.
+What was installed as a standby takes over here. `lease.py` is where to begin to read, then
+`keeping.py` (one member's part in the lease) and `supervisor.py` (what follows from it).
 """

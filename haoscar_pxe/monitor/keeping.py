@@ -202,24 +202,34 @@ class Keeper:
                     self._reason = "was granted the lease by a majority"
                 self._opened_until = self._holder.door_until
         except FailoverError as error:
-            self._guards_gone += 1
-            self._let_go(f"gave the lease back: {error}", now, rest_ns=REST_NS)
+            self._let_go(f"let the lease run out: {error}", now, rest_ns=REST_NS)
 
     def _let_go(self, reason: str, now: int, rest_ns: int = 0) -> None:
-        """Shut the door, then give the lease back and say so."""
+        """Shut the door, then give the lease back and say so.
+
+        A door that cannot be shut is no reason to say so: the addresses answer until the monitor
+        has removed them, and the lease keeps the other head away until it has run out.
+        """
         if self._holder.tenure != NOTHING:
             self._ended = reason
         self._opened_until = 0
-        if self._door is not None:
-            try:
-                self._door.shut()
-            except FailoverError:
-                self._guards_gone += 1
+        is_shut = self._is_shut()
         if self._holder.epoch != NOTHING:
             self._holder, release = self._holder.stopped()
-            self._acceptor = self._acceptor.released(self._settings.member, release)
-            self._released = [release.epoch] * RELEASES
+            if is_shut:
+                self._acceptor = self._acceptor.released(self._settings.member, release)
+                self._released = [release.epoch] * RELEASES
         self._reason, self._resting_until, self._next_beat = reason, now + rest_ns, now
+
+    def _is_shut(self) -> bool:
+        """Shut the door; whether it could be."""
+        try:
+            if self._door is not None:
+                self._door.shut()
+        except FailoverError:
+            self._guards_gone += 1
+            return False
+        return True
 
     def _unwilling(self, now: int) -> str:
         """Why this head shall not have the lease, "" if it may."""

@@ -25,6 +25,8 @@ class OwnPath:
 STANDBY_FOLDER: Final = b"var/lib/haoscar-pxe-standby"
 """Not below /var/lib/haoscar-pxe: that is the image server's state, which a head that is one has
 in its image."""
+MONITOR_FOLDER: Final = b"var/lib/haoscar-pxe-monitor"
+"""What a failover monitor promised and remembers: of another machine it would be wrong."""
 FINISHER: Final = "haoscar-pxe"
 """The folder, below GRUB's own, with what boots when a sync was cut off. It is there, and not in
 /boot, because GRUB knows the place of its own folder ($prefix) whatever the disks are like."""
@@ -32,6 +34,7 @@ GRUB_FOLDERS: Final = (b"boot/grub", b"boot/grub2")
 
 OWN_PATHS: Final = (
     OwnPath(STANDBY_FOLDER, "what this standby is, and the program that brings it up to date"),
+    OwnPath(MONITOR_FOLDER, "what its failover monitor promised and remembers"),
     *(
         OwnPath(folder + b"/" + FINISHER.encode(), "boots only to finish a sync that was cut off")
         for folder in GRUB_FOLDERS

@@ -59,6 +59,7 @@ DEFAULTS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
             "fish/fish_history",
         ),
     ),
+    ("keys of this program", ("/etc/haoscar-pxe/*.key", "/etc/haoscar-pxe/keys/**.key")),
     (
         "keys of the batch system",
         (

@@ -132,10 +132,15 @@ def test_a_guard_that_is_gone_makes_the_head_step_down_at_once(
     def gone(_until: int) -> bool:
         raise FailoverError("the guard of the virtual addresses is gone: ENOENT")
 
+    def not_shut() -> None:
+        cluster.doors[PRIMARY].until = 0
+        gone(0)
+
     monkeypatch.setattr(cluster.doors[PRIMARY], "open", gone)
+    monkeypatch.setattr(cluster.doors[PRIMARY], "shut", not_shut)
     cluster.run(70)
-    assert not cluster.doors[PRIMARY].is_open
-    assert cluster.run_until(STANDBY) <= 100
+    assert not cluster.keepers[PRIMARY].is_active(cluster.now)
+    assert cluster.run_until(STANDBY) > 300, "its addresses must be gone before another has them"
     report = cluster.keepers[PRIMARY].report(cluster.now)
     assert report.guards_gone == 1
     assert "guard" in report.ended
