@@ -37,7 +37,7 @@ def status(site: Site, as_json: bool) -> None:
         print_json(found)
     else:
         _print(found)
-    if not found.active or "would take over" not in found.if_active_died:
+    if not found.is_covered:
         raise FailoverError(found.if_active_died, hint=_what_to_type(found))
 
 

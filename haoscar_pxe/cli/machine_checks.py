@@ -46,6 +46,7 @@ NEEDED: Final = (
 OPTIONAL: Final = (
     Program("mkfs.vfat", "dosfstools", "images with an EFI system partition"),
     Program("ssh", "openssh-client", "captures of another machine"),
+    Program("nft", "nftables", "failover, on both heads"),
     Program(QEMU, "qemu-system-x86 qemu-utils ipxe-qemu seabios ovmf", "rehearsals and the demo"),
     Program("mcopy", "mtools", "rehearsals of images that boot by UEFI"),
     Program("debootstrap", "debootstrap", "the demo"),

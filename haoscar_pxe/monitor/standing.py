@@ -16,9 +16,11 @@ LAST_EVENTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One member's view. active: who is, as far as it knows; "" nobody. unwilling: why this head
-    would not take over, "" if it would. if_active_died: what would happen now, in a sentence.
-    age_s: of the generation that it is, None if it is no standby.
+    """One member's view.
+
+    active: who is, as far as it knows; "" nobody. unwilling: why this head would not take over, ""
+    if it would. is_covered: the other head would take over from the active one; if_active_died says
+    so, or why not. age_s: of the generation that it is, None if it is no standby.
     """
 
     member: str
@@ -26,6 +28,7 @@ class Standing:
     epoch: int
     reason: str
     unwilling: str
+    is_covered: bool
     if_active_died: str
     was_replaced: bool
     age_s: float | None
@@ -50,13 +53,15 @@ def standing(
 ) -> Standing:
     """Put together what status shows."""
     active, epoch = _active(me, report)
+    is_covered, sentence = if_active_died(me, active, unwilling, report.peers)
     return Standing(
         member=me.name.lower(),
         active=active.name.lower() if active is not None else "",
         epoch=epoch,
         reason=report.reason,
         unwilling=unwilling,
-        if_active_died=if_active_died(me, active, unwilling, report.peers),
+        is_covered=is_covered,
+        if_active_died=sentence,
         was_replaced=past.was_replaced,
         age_s=age_s,
         is_realtime=report.is_realtime,
@@ -70,14 +75,14 @@ def standing(
 
 def if_active_died(
     me: Member, active: Member | None, unwilling: str, peers: Sequence[PeerReport]
-) -> str:
-    """What this member expects to happen if the active head died now."""
+) -> tuple[bool, str]:
+    """Whether the other head would take over if the active one died now, and a sentence on it."""
     if active is None:
-        return "nobody is active"
+        return False, "nobody is active"
     left = {peer.member: peer for peer in peers if peer.member is not active}
     silent = [peer.member.name.lower() for peer in left.values() if not peer.is_fresh]
     if silent:
-        return f"nobody would take over: the {' and the '.join(silent)} is not heard"
+        return False, f"nobody would take over: the {' and the '.join(silent)} is not heard"
     other = Member.STANDBY if active is Member.PRIMARY else Member.PRIMARY
     if me is other:
         why_not = unwilling
@@ -85,8 +90,8 @@ def if_active_died(
         peer = left[other]
         why_not = "" if peer.is_willing and peer.is_fit else "it does not want the lease"
     if why_not:
-        return f"the {other.name.lower()} would not take over: {why_not}"
-    return f"the {other.name.lower()} would take over"
+        return False, f"the {other.name.lower()} would not take over: {why_not}"
+    return True, f"the {other.name.lower()} would take over"
 
 
 def _active(me: Member, report: Report) -> tuple[Member | None, int]:

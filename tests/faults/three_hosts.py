@@ -57,7 +57,11 @@ class Host:
         argv = [sys.executable, "-m", "haoscar_pxe.cli", "--config", str(self.config), "monitor"]
         with log:
             self.process = subprocess.Popen(
-                self.namespace.argv(argv), stdout=log, stderr=log, stdin=subprocess.DEVNULL
+                self.namespace.argv(argv),
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                cwd=self.folder,
             )
 
     @property
@@ -142,8 +146,8 @@ class Ground:
                 found = [self.hosts[name].standing() for name in MEMBERS]
                 active = {each["active"] for each in found}
                 hear = all(peer["is_fresh"] for each in found for peer in each["peers"])
-                willing = "would take over" in found[2]["if_active_died"].replace("not take", "")
-                if len(active) == 1 and active != {""} and hear and willing:
+                covered = all(each["is_covered"] for each in found)
+                if len(active) == 1 and active != {""} and hear and covered:
                     return str(active.pop())
             time.sleep(0.1)
         return ""
@@ -161,13 +165,14 @@ def three_hosts(folder: Path, extra: str = "", *, starts: bool = True) -> Iterat
     """Make them, and start the monitors. extra: more lines of the section [failover]."""
     unique = f"hxf-{os.getpid()}-{next(_serial)}"
     names = {name: f"{unique}-{name}" for name in (*HOSTS, "switch")}
+    hosts: dict[str, Host] = {}
     try:
         for name in names.values():
             run(["ip", "netns", "add", name])
         _switch(names["switch"])
         for name, number in HOSTS.items():
             _plug(names[name], name, number, names["switch"])
-        hosts = {name: _host(folder / name, names, name, extra) for name in MEMBERS}
+        hosts |= {name: _host(folder / name, names, name, extra) for name in MEMBERS}
         ground = Ground(hosts, Namespace(names["observer"], "eth0"), folder)
         if starts:
             for host in hosts.values():
@@ -182,6 +187,9 @@ def three_hosts(folder: Path, extra: str = "", *, starts: bool = True) -> Iterat
                         os.kill(int(pid), signal.SIGCONT)
                 namespace.kill_everything()
                 run(["ip", "netns", "delete", name])
+        for host in hosts.values():
+            if host.process is not None:
+                host.process.wait()
 
 
 def _switch(switch: str) -> None:

@@ -19,22 +19,26 @@ def test_with_all_three_the_other_head_would_take_over() -> None:
         (Member.STANDBY, (PRIMARY, WITNESS)),
         (Member.WITNESS, (PRIMARY, STANDBY)),
     ):
-        assert if_active_died(me, Member.PRIMARY, "", peers) == "the standby would take over"
+        assert if_active_died(me, Member.PRIMARY, "", peers) == (
+            True,
+            "the standby would take over",
+        )
 
 
 def test_without_the_witness_nobody_would() -> None:
     silent = replace(WITNESS, is_fresh=False)
     said = if_active_died(Member.PRIMARY, Member.PRIMARY, "", (STANDBY, silent))
-    assert said == "nobody would take over: the witness is not heard"
+    assert said == (False, "nobody would take over: the witness is not heard")
 
 
 def test_an_unwilling_standby_is_named_with_its_reason_where_that_is_known() -> None:
     said = if_active_died(Member.STANDBY, Member.PRIMARY, "in maintenance", (PRIMARY, WITNESS))
-    assert said == "the standby would not take over: in maintenance"
+    assert said == (False, "the standby would not take over: in maintenance")
     unwilling = replace(STANDBY, is_willing=False)
     said = if_active_died(Member.WITNESS, Member.PRIMARY, "", (PRIMARY, unwilling))
-    assert said == "the standby would not take over: it does not want the lease"
+    assert said == (False, "the standby would not take over: it does not want the lease")
 
 
 def test_where_nobody_is_active_there_is_nothing_to_take_over() -> None:
-    assert if_active_died(Member.WITNESS, None, "", (PRIMARY, STANDBY)) == "nobody is active"
+    said = if_active_died(Member.WITNESS, None, "", (PRIMARY, STANDBY))
+    assert said == (False, "nobody is active")
