@@ -56,7 +56,8 @@ def inside(namespace: str) -> Iterator[None]:
 
 
 def answers(wire: Link, address: str) -> bool:
-    """Whether the address answers one echo request."""
+    """Whether the address answers one echo request of a client that has just come to the wire."""
+    wire.client.run("ip", "neighbour", "flush", "dev", "eth0")
     argv = ["busybox", "ping", "-c", "1", "-W", "1", "-q", address]
     return wire.client.finishes(*argv)
 
