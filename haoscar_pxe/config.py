@@ -6,16 +6,13 @@ file with its comments.
 
 from __future__ import annotations
 
-import tomllib
-from dataclasses import asdict, dataclass, field, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_type_hints
-
-import msgspec
+from typing import Literal
 
 from haoscar_pxe.config_failover import FailoverConfig, failover_problems
-from haoscar_pxe.errors import ConfigError
+from haoscar_pxe.config_section import document_of, read_text, refuse, section, several
 from haoscar_pxe.image.repository import is_image_name
 from haoscar_pxe.image.retention import RetentionPolicy
 from haoscar_pxe.rendering import render
@@ -172,18 +169,6 @@ class Config:
         return render("site/haoscar-pxe.toml", {name: getattr(self, name) for name in _SECTIONS})
 
 
-S = TypeVar(
-    "S",
-    Paths,
-    ServeConfig,
-    InstallConfig,
-    CaptureConfig,
-    SecretsConfig,
-    RetentionPolicy,
-    SyncConfig,
-    FailoverConfig,
-)
-L = TypeVar("L")
 _SECTIONS = (
     *("paths", "serve", "install", "capture", "secrets", "retention", "sync"),
     *("failover", "head", "identity"),
@@ -195,92 +180,33 @@ def load(path: Path) -> Config:
 
     Raises ConfigError: not there, not TOML, or wrong; the message lists every problem.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise ConfigError(
-            f"there is no configuration at {path}", hint="'haoscar-pxe init' writes one"
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {path}: {error}") from error
-    return parse(text, str(path), path.parent.absolute())
+    return parse(read_text(path), str(path), path.parent.absolute())
 
 
 def parse(text: str, source: str, folder: Path) -> Config:
     """The value of a configuration text. source: its name in messages. folder: see Paths."""
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{source} is not TOML: {error}") from error
     problems: list[str] = []
-    config = _config(document, problems)
+    config = _config(document_of(text, source), problems)
     if not problems:
         problems += check(config)
-    if problems:
-        listed = "".join(f"\n  - {problem}" for problem in problems)
-        raise ConfigError(
-            f"{source} has {len(problems)} problem(s):{listed}",
-            hint="'haoscar-pxe init --print' shows a right one with every key explained",
-        )
+    refuse(source, problems)
     return replace(config, paths=_absolute(config.paths, folder))
 
 
 def _config(document: dict[str, object], problems: list[str]) -> Config:
     problems += [f"there is no section [{name}]" for name in document if name not in _SECTIONS]
     return Config(
-        paths=_section(Paths, document.get("paths", {}), "paths", problems),
-        serve=_section(ServeConfig, document.get("serve", {}), "serve", problems),
-        install=_section(InstallConfig, document.get("install", {}), "install", problems),
-        capture=_section(CaptureConfig, document.get("capture", {}), "capture", problems),
-        secrets=_section(SecretsConfig, document.get("secrets", {}), "secrets", problems),
-        retention=_section(RetentionPolicy, document.get("retention", {}), "retention", problems),
-        sync=_section(SyncConfig, document.get("sync", {}), "sync", problems),
-        failover=_section(FailoverConfig, document.get("failover", {}), "failover", problems),
-        head=_several(HeadConfig, document.get("head", []), "head", problems),
-        identity=_several(IdentityRule, document.get("identity", []), "identity", problems),
+        paths=section(Paths, document.get("paths", {}), "paths", problems),
+        serve=section(ServeConfig, document.get("serve", {}), "serve", problems),
+        install=section(InstallConfig, document.get("install", {}), "install", problems),
+        capture=section(CaptureConfig, document.get("capture", {}), "capture", problems),
+        secrets=section(SecretsConfig, document.get("secrets", {}), "secrets", problems),
+        retention=section(RetentionPolicy, document.get("retention", {}), "retention", problems),
+        sync=section(SyncConfig, document.get("sync", {}), "sync", problems),
+        failover=section(FailoverConfig, document.get("failover", {}), "failover", problems),
+        head=several(HeadConfig, document.get("head", []), "head", problems),
+        identity=several(IdentityRule, document.get("identity", []), "identity", problems),
     )
-
-
-def _section(kind: type[S], given: object, name: str, problems: list[str]) -> S:
-    """One section; what is not given keeps its default, what is wrong becomes a problem."""
-    if not isinstance(given, dict):
-        problems.append(f"{name} must be a section, [{name}]")
-        return kind()
-    types = get_type_hints(kind)
-    problems += [f"{name}.{key} is not a setting" for key in given if key not in types]
-    values: dict[str, Any] = {}
-    for key, value in given.items():
-        if tables := _kind_of_tables(types.get(key)):
-            values[key] = _several(tables, value, f"{name}.{key}", problems)
-            continue
-        try:
-            values[key] = msgspec.convert(value, types.get(key, object))
-        except msgspec.ValidationError as error:
-            problems.append(f"{name}.{key}: {error}")
-    return kind(**{key: value for key, value in values.items() if key in types})
-
-
-def _kind_of_tables(wanted: object) -> type[Any] | None:
-    """X where a setting is a tuple of dataclasses X: it is written as tables of its own."""
-    kind = get_args(wanted)[0] if get_args(wanted) else None
-    return kind if isinstance(kind, type) and is_dataclass(kind) else None
-
-
-def _several(kind: type[L], given: object, name: str, problems: list[str]) -> tuple[L, ...]:
-    """The values of a section that may be there more than once."""
-    if not isinstance(given, list):
-        problems.append(f"[[{name}]] takes double brackets: there may be several")
-        return ()
-    known = get_type_hints(kind)
-    values = []
-    for each in given:
-        keys = each if isinstance(each, dict) else {}
-        problems += [f"[[{name}]]: {key} is not a setting" for key in keys if key not in known]
-        try:
-            values.append(msgspec.convert(each, kind))
-        except msgspec.ValidationError as error:
-            problems.append(f"[[{name}]]: {error}")
-    return tuple(values)
 
 
 def check(config: Config) -> list[str]:

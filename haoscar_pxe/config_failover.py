@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
 from typing import Final, Literal
+
+from haoscar_pxe.config_section import document_of, read_text, refuse, section
 
 MEMBERS: Final = ("primary", "standby", "witness")
 SHORTEST_LEASE_MS: Final = 200
@@ -88,6 +91,18 @@ class FailoverConfig:
     fence_standby: tuple[str, ...] = ()
     fence_timeout_s: int = 60
     alert: tuple[str, ...] = ()
+
+
+def read_failover(path: Path) -> FailoverConfig:
+    """The section of a configuration file, whatever else is in it; a head may have it alone.
+
+    Raises ConfigError: not there, not TOML, or wrong.
+    """
+    document = document_of(read_text(path), str(path))
+    problems: list[str] = []
+    config = section(FailoverConfig, document.get("failover", {}), "failover", problems)
+    refuse(str(path), problems or failover_problems(config))
+    return config
 
 
 def failover_problems(config: FailoverConfig) -> list[str]:

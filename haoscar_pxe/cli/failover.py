@@ -9,8 +9,10 @@ from pathlib import Path
 import click
 import msgspec
 
-from haoscar_pxe.cli.output import json_option, moment, print_json, print_table
-from haoscar_pxe.cli.site import Site, pass_site
+from haoscar_pxe.cli.failover_site import pass_failover
+from haoscar_pxe.cli.json_document import json_option, print_json
+from haoscar_pxe.cli.lines import moment, table_lines
+from haoscar_pxe.config_failover import FailoverConfig
 from haoscar_pxe.errors import FailoverError
 from haoscar_pxe.monitor.history import read_events
 from haoscar_pxe.monitor.reports import PeerReport
@@ -26,13 +28,13 @@ def failover() -> None:
 
 @failover.command()
 @json_option
-@pass_site
-def status(site: Site, as_json: bool) -> None:
+@pass_failover
+def status(config: FailoverConfig, as_json: bool) -> None:
     """Say who is active, what each member looks like, and what would happen next.
 
     Exit status 0 only if a head is active and the other one would take over from it.
     """
-    found = msgspec.convert(ask(_folder(site), "status"), Standing)
+    found = msgspec.convert(ask(Path(config.state), "status"), Standing)
     if as_json:
         print_json(found)
     else:
@@ -43,10 +45,10 @@ def status(site: Site, as_json: bool) -> None:
 
 @failover.command()
 @json_option
-@pass_site
-def events(site: Site, as_json: bool) -> None:
+@pass_failover
+def events(config: FailoverConfig, as_json: bool) -> None:
     """Print what happened to this member, one reason each, the oldest first."""
-    found = read_events(_folder(site))
+    found = read_events(Path(config.state))
     if as_json:
         print_json(found)
         return
@@ -57,37 +59,37 @@ def events(site: Site, as_json: bool) -> None:
 
 @failover.command()
 @click.option("--reason", default="", help="Kept with the event.")
-@pass_site
-def switchover(site: Site, reason: str) -> None:
+@pass_failover
+def switchover(config: FailoverConfig, reason: str) -> None:
     """Move everything from this head, the active one, to the other one, as planned."""
-    click.echo(ask(_folder(site), "move", reason))
+    click.echo(ask(Path(config.state), "move", reason))
 
 
 @failover.command()
 @click.argument("what", type=click.Choice(["on", "off"]))
 @click.option("--reason", default="asked for by the administrator", show_default=True)
-@pass_site
-def maintenance(site: Site, what: str, reason: str) -> None:
+@pass_failover
+def maintenance(config: FailoverConfig, what: str, reason: str) -> None:
     """Keep this head, a passive one, from taking over; or let it again."""
-    click.echo(ask(_folder(site), "maintain", reason if what == "on" else ""))
+    click.echo(ask(Path(config.state), "maintain", reason if what == "on" else ""))
 
 
 @failover.command()
-@pass_site
-def rejoin(site: Site) -> None:
+@pass_failover
+def rejoin(config: FailoverConfig) -> None:
     """Say that this head, which was replaced, has nothing newer than the other one.
 
     Capture it first where that is not sure: what was written here before it was replaced is
     nowhere else.
     """
-    click.echo(ask(_folder(site), "rejoin"))
+    click.echo(ask(Path(config.state), "rejoin"))
 
 
 @failover.command()
-@pass_site
-def key(site: Site) -> None:
+@pass_failover
+def key(config: FailoverConfig) -> None:
     """Make the key that heads and witness share. All three need the file."""
-    path = Path(site.config.failover.key)
+    path = Path(config.key)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -100,10 +102,6 @@ def key(site: Site) -> None:
     with os.fdopen(fd, "w", encoding="ascii") as file:
         file.write(secrets.token_hex(KEY_BYTES) + "\n")
     click.echo(f"made {path}; copy it to the other members")
-
-
-def _folder(site: Site) -> Path:
-    return Path(site.config.failover.state)
 
 
 def _print(found: Standing) -> None:
@@ -121,7 +119,8 @@ def _print(found: Standing) -> None:
         click.echo(f"WAITING here: {', '.join(found.waiting)}")
     click.echo()
     rows = [_row(peer) for peer in found.peers]
-    print_table(["member", "heard", "is", "has granted the lease to", "networks"], rows)
+    columns = ["member", "heard", "is", "has granted the lease to", "networks"]
+    click.echo("\n".join(table_lines(columns, rows)))
     if found.events:
         click.echo()
     for event in found.events:

@@ -6,6 +6,8 @@ A standby's own command prints with these: it runs from the agent bundle, which 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import click
 
@@ -36,6 +38,29 @@ def path_text(path: bytes) -> str:
     """
     text = path.decode("utf-8", "backslashreplace")
     return "/" + "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def moment(at_ns: int) -> str:
+    """A time for people, in this machine's own zone.
+
+    >>> len(moment(0))
+    19
+    """
+    return datetime.fromtimestamp(at_ns / 1e9, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def table_lines(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A table, each column as wide as it needs to be.
+
+    >>> table_lines(["member", "heard"], [["primary", "yes"], ["witness", "NO"]])
+    ['member   heard', 'primary  yes', 'witness  NO']
+    """
+    lines = [columns, *rows]
+    widths = [max(len(line[at]) for line in lines) for at in range(len(columns))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]
 
 
 class Lines:

@@ -12,6 +12,7 @@ from haoscar_pxe import config
 from haoscar_pxe.boot.generations import Generations
 from haoscar_pxe.boot.identity import Site as IdentitySite
 from haoscar_pxe.capture.files.secrets import Sealing, SecretRules
+from haoscar_pxe.config_failover import FailoverConfig
 from haoscar_pxe.errors import ConfigError
 from haoscar_pxe.image.repository import Repository
 from haoscar_pxe.image.sealing_keys import KeyFolder
@@ -44,6 +45,11 @@ class Site:
     def config(self) -> config.Config:
         """The configuration."""
         return config.load(self.path)
+
+    @property
+    def failover(self) -> FailoverConfig:
+        """The section of the failover monitor."""
+        return self.config.failover
 
     @cached_property
     def repository(self) -> Repository:

@@ -1,4 +1,4 @@
-"""`haoscar-pxe` on a standby: bring it to the newest generation, or say how it stands.
+"""`haoscar-pxe` on a head: bring a standby to the newest generation, watch, take over.
 
 It runs from the agent bundle (`python3 -m haoscar_pxe.cli.standby`), so it uses nothing that is
 not in it: no table, no bar, no configuration file; what the site says comes with the sync order.
@@ -6,6 +6,7 @@ not in it: no table, no bar, no configuration file; what the site says comes wit
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 import time
@@ -18,7 +19,10 @@ from typing import Final
 import click
 import msgspec
 
+from haoscar_pxe.cli.failover import failover
+from haoscar_pxe.cli.failover_site import CONFIG, HeadSite
 from haoscar_pxe.cli.lines import Lines, path_text, size
+from haoscar_pxe.cli.monitor import monitor
 from haoscar_pxe.cli.standby_plan import plan_document, plan_lines, text_diff
 from haoscar_pxe.command import run
 from haoscar_pxe.errors import HaoscarError
@@ -33,8 +37,18 @@ PATIENCE_S: Final = 60
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-def program() -> None:
-    """What this standby can do for itself; everything else is done on the image server."""
+@click.option(
+    "--config", type=click.Path(dir_okay=False, path_type=Path), default=CONFIG, show_default=True
+)
+@click.pass_context
+def program(context: click.Context, config: Path) -> None:
+    """What this head can do for itself; everything else is done on the image server."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    context.obj = HeadSite(config)
+
+
+program.add_command(monitor)
+program.add_command(failover)
 
 
 @program.command()

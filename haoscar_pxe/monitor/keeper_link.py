@@ -18,6 +18,16 @@ REPORT_BYTES: Final = 1 << 16
 END_S: Final = 2.0
 
 
+def python_argv() -> list[str]:
+    """How this very Python is started: in an agent bundle by its own loader, with its libraries."""
+    library = Path(haoscar_pxe.__file__).parent.parent.parent
+    loaders = sorted(library.glob("ld-linux*.so*"))
+    if not loaders:
+        return [sys.executable]
+    python = library.parent / "bin/python3"
+    return [str(loaders[0]), "--library-path", str(library), str(python), "-I", "-S"]
+
+
 class KeeperLink:
     """A keeper process. heard: called with each report; ended: once, when the process is gone."""
 
@@ -29,10 +39,9 @@ class KeeperLink:
         self._own, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with its:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "haoscar_pxe.monitor", str(its.fileno())],
+                [*python_argv(), "-m", "haoscar_pxe.monitor", str(its.fileno())],
                 pass_fds=[its.fileno()],
                 stdin=subprocess.DEVNULL,
-                cwd=Path(haoscar_pxe.__file__).parent.parent,
             )
         self._own.setblocking(False)
         self._own.send(pack(settings))
