@@ -45,7 +45,7 @@ OWN_CODE: Final = (
     "config_section.py",
     "capture",
     "cli/__init__.py",
-    "cli/failover.py",
+    "cli/failover_head.py",
     "cli/failover_site.py",
     "cli/json_document.py",
     "cli/lines.py",

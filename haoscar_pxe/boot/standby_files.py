@@ -18,6 +18,8 @@ from haoscar_pxe.rendering import render
 PROGRAM: Final = b"usr/local/sbin/haoscar-pxe"
 OTHER_PROGRAM: Final = b"usr/local/sbin/haoscar-pxe-standby"
 """For a head that is an image server itself and so has a command of that name."""
+WRITTEN_BY_US: Final = b"# Written by haoscar-pxe"
+"""A head that watches has the standby's command already, from another bundle."""
 UNITS: Final = b"etc/systemd/system"
 _HOOK: Final = re.compile(rb"### BEGIN haoscar-pxe:.*?### END haoscar-pxe ###\n", re.DOTALL)
 
@@ -65,5 +67,7 @@ def hook(layout: DiskLayout, templates: Path | None) -> bytes:
 
 def _program(files: ImageFiles) -> bytes:
     folders = (b"usr/local/sbin", b"usr/local/bin", b"usr/sbin", b"usr/bin")
-    is_taken = any(b"haoscar-pxe" in files.names(folder) for folder in folders)
-    return OTHER_PROGRAM if is_taken else PROGRAM
+    taken = [folder for folder in folders if b"haoscar-pxe" in files.names(folder)]
+    ours = files.read(PROGRAM) or b""
+    is_ours = taken == [b"usr/local/sbin"] and WRITTEN_BY_US in ours
+    return OTHER_PROGRAM if taken and not is_ours else PROGRAM

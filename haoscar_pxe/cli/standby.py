@@ -19,7 +19,7 @@ from typing import Final
 import click
 import msgspec
 
-from haoscar_pxe.cli.failover import failover
+from haoscar_pxe.cli.failover_head import failover
 from haoscar_pxe.cli.failover_site import CONFIG, HeadSite
 from haoscar_pxe.cli.lines import Lines, path_text, size
 from haoscar_pxe.cli.monitor import monitor

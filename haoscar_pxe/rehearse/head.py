@@ -39,7 +39,7 @@ SUITE: Final = "bookworm"
 DEFAULT_MIRROR: Final = "http://deb.debian.org/debian"
 PACKAGES: Final = (
     *("linux-image-cloud-amd64", "systemd-sysv", "udev", "dbus", "ifupdown", "iproute2"),
-    *("openssh-server", "nginx-light", "sqlite3", "python3-minimal", "iputils-ping"),
+    *("openssh-server", "nginx-light", "sqlite3", "python3-minimal", "iputils-ping", "nftables"),
     *("libcap2-bin", "acl", "attr", "grub-pc-bin", "grub2-common"),
     *("shim-signed", "grub-efi-amd64-signed"),
 )

@@ -28,10 +28,17 @@ from haoscar_pxe.install.plan import explain, plan
 from haoscar_pxe.install.sizing import ImageTotals
 from haoscar_pxe.rehearse.accelerator import accelerator
 from haoscar_pxe.rehearse.head import PAGE, make_head
+from haoscar_pxe.rehearse.live_head import (
+    BOOT_UUID,
+    DISK_ID,
+    ROOT_UUID,
+    SWAP_UUID,
+    LiveHead,
+    live_head,
+)
 from haoscar_pxe.rehearse.network import network
 from haoscar_pxe.rehearse.steps import Quiet
 from haoscar_pxe.rehearse.work_folder import held
-from tests.lab.live_head import BOOT_UUID, DISK_ID, ROOT_UUID, SWAP_UUID, LiveHead, live_head
 from tests.needed import need
 from tests.unit.capture.sealing import SEALING
 from tests.unit.install.machines import disk, order
