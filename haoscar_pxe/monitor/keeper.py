@@ -21,8 +21,10 @@ from dataclasses import replace
 from ipaddress import ip_address
 from typing import Final
 
+from haoscar_pxe.monitor.addresses import Addresses
 from haoscar_pxe.monitor.door import KernelDoor, boottime_ns
-from haoscar_pxe.monitor.keeping import Keeper
+from haoscar_pxe.monitor.guard import Guard
+from haoscar_pxe.monitor.keeping import Entrance, Keeper
 from haoscar_pxe.monitor.lease import Member
 from haoscar_pxe.monitor.reports import (
     REPORT_EVERY_NS,
@@ -39,6 +41,8 @@ CONTROL_BYTES: Final = 1 << 16
 DRAINED_AT_ONCE: Final = 64
 """Datagrams read from one socket before the others and the clock have their turn."""
 PRIORITY: Final = 20
+FROZEN_NS: Final = 100_000_000
+"""Later than it wanted to be by so much: the process was stopped, or had no processor."""
 _MCL_CURRENT: Final = 1
 _MCL_FUTURE: Final = 2
 _IP_FREEBIND: Final = 15
@@ -52,17 +56,28 @@ def main(control_fd: int) -> None:
     control = socket.socket(fileno=control_fd)
     settings = unpack(Settings, control.recv(CONTROL_BYTES))
     sockets = [heartbeat_socket(each, settings) for each in settings.networks]
-    door = KernelDoor(settings.guard) if settings.guard else None
-    if door is not None:
-        door.shut()
     wire = _Wire(settings, sockets)
-    keeper = Keeper(settings, door, wire.send, lambda: os.urandom(TOKEN_BYTES), boottime_ns())
+    keeper = Keeper(
+        settings,
+        entrance(settings.guard) if settings.guard else None,
+        wire.send,
+        lambda: os.urandom(TOKEN_BYTES),
+        boottime_ns(),
+    )
     is_realtime = hurry()
     try:
         _Loop(keeper, control, sockets, is_realtime).run()
     finally:
         keeper.stop(boottime_ns())
         keeper.tick(boottime_ns())
+
+
+def entrance(guard: Guard) -> Entrance:
+    """A head's door, shut, and its addresses, none of which is there."""
+    made = Entrance(KernelDoor(guard), Addresses(guard.addresses))
+    made.door.shut()
+    made.face.vanish()
+    return made
 
 
 def heartbeat_socket(network: Network, settings: Settings) -> socket.socket:
@@ -135,8 +150,11 @@ class _Loop:
     def run(self) -> None:
         """Until the monitor's end of the socket is closed."""
         while True:
-            wait_ns = min(self._keeper.next_tick(), self._next_report) - boottime_ns()
-            for fd, _ in self._epoll.poll(max(0.0, wait_ns / 1e9)):
+            due = min(self._keeper.next_tick(), self._next_report)
+            ready = self._epoll.poll(max(0.0, (due - boottime_ns()) / 1e9))
+            if boottime_ns() > due + FROZEN_NS:
+                self._forget_the_past()
+            for fd, _ in ready:
                 if fd == self._control.fileno():
                     if not self._obey():
                         return
@@ -144,6 +162,13 @@ class _Loop:
                     self._drain(*self._networks[fd])
             self._keeper.tick(boottime_ns())
             self._report(boottime_ns())
+
+    def _forget_the_past(self) -> None:
+        """This process stood still: what waits in its sockets was true then, and is not now."""
+        for _, heartbeats in self._networks.values():
+            with suppress(OSError):
+                while True:
+                    heartbeats.recv(SIZE_BYTES + 1)
 
     def _obey(self) -> bool:
         datagram = self._control.recv(CONTROL_BYTES)

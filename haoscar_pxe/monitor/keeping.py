@@ -1,8 +1,9 @@
 """The keeper: one member's part in the lease, driven by datagrams, orders and instants.
 
-It joins the acceptor and the holder of one machine with heartbeats and the door. It reads no clock
-and owns no socket: `keeper.py` does. What happens on a machine happens in this order: the door is
-shut before the lease is given back; it is opened after a majority was heard.
+It joins the acceptor and the holder of one machine with heartbeats, door and addresses. It reads no
+clock and owns no socket: `keeper.py` does. What happens on a machine happens in this order: the
+door is opened after a majority was heard, then the addresses appear; it is shut and they are gone
+before the lease is given back.
 
 Each member says something to both others every BEATS-th of a lease: a head that has or wants the
 lease asks for it, who does neither says hello; and at once when a grant is over or given back.
@@ -11,14 +12,14 @@ lease asks for it, who does neither says hello; and at once when a grant is over
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeAlias
 
 from haoscar_pxe.errors import FailoverError, WireError
 from haoscar_pxe.monitor.acceptor import Acceptor
 from haoscar_pxe.monitor.candidate import Standing, verdict
 from haoscar_pxe.monitor.holder import Holder
-from haoscar_pxe.monitor.lease import NOTHING, Answer, Ask, Member, Release
+from haoscar_pxe.monitor.lease import MAJORITY, NOTHING, Answer, Ask, Member, Release
 from haoscar_pxe.monitor.peer import Peer
 from haoscar_pxe.monitor.reports import ORDERS_LAST_NS, Orders, Report, Settings
 from haoscar_pxe.wire.heartbeat import Content, Flag, Kind, decode, encode
@@ -53,14 +54,34 @@ class Door(Protocol):
         ...
 
 
+class Face(Protocol):
+    """The virtual addresses on this machine's interfaces."""
+
+    def appear(self) -> str:
+        """Have them and say so to the segment; what could not be had, in words, or ""."""
+        ...
+
+    def vanish(self) -> bool:
+        """Have none of them; whether none is left."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """What only a head has: the door, and the addresses behind it."""
+
+    door: Door
+    face: Face
+
+
 class Keeper:
-    """One member. door: None for the witness. All instants are the machine's own, in ns."""
+    """One member. entrance: None for the witness. All instants are the machine's own, in ns."""
 
     def __init__(
-        self, settings: Settings, door: Door | None, send: Send, tokens: Tokens, now: int
+        self, settings: Settings, entrance: Entrance | None, send: Send, tokens: Tokens, now: int
     ) -> None:
         self._settings = settings
-        self._door = door
+        self._entrance = entrance
         self._send = send
         me, terms = settings.member, settings.terms
         self._acceptor = Acceptor.restarted(settings.promised, now, terms)
@@ -90,6 +111,7 @@ class Keeper:
         self._granted_to: Member | None = None
         self._reason = "was just started"
         self._ended = ""
+        self._trouble = ""
         self.undecodable = 0
 
     def is_active(self, now: int) -> bool:
@@ -156,6 +178,7 @@ class Keeper:
             highest=max(self._known(), self._acceptor.promised),
             ended=self._ended,
             guards_gone=self._guards_gone,
+            trouble=self._trouble,
             peers=tuple(peer.report(now) for peer in self._peers.values()),
         )
 
@@ -194,21 +217,25 @@ class Keeper:
             self._open(now)
 
     def _open(self, now: int) -> None:
-        if self._door is None:
+        if self._entrance is None:
             return
+        was_open = self.is_active(now)
         try:
-            if self._door.open(self._holder.door_until):
-                if not self._opened_until:
-                    self._reason = "was granted the lease by a majority"
-                self._opened_until = self._holder.door_until
+            if not self._entrance.door.open(self._holder.door_until):
+                return
         except FailoverError as error:
-            self._let_go(f"let the lease run out: {error}", now, rest_ns=REST_NS)
+            self._let_go(f"gave the lease back: {error}", now, rest_ns=REST_NS)
+            return
+        self._opened_until = self._holder.door_until
+        if not was_open:
+            self._reason = "was granted the lease by a majority"
+            self._trouble = self._entrance.face.appear()
 
     def _let_go(self, reason: str, now: int, rest_ns: int = 0) -> None:
         """Shut the door, then give the lease back and say so.
 
-        A door that cannot be shut is no reason to say so: the addresses answer until the monitor
-        has removed them, and the lease keeps the other head away until it has run out.
+        Where neither the door can be shut nor the addresses be removed it is not given back: the
+        lease keeps the other head away until it has run out.
         """
         if self._holder.tenure != NOTHING:
             self._ended = reason
@@ -222,14 +249,16 @@ class Keeper:
         self._reason, self._resting_until, self._next_beat = reason, now + rest_ns, now
 
     def _is_shut(self) -> bool:
-        """Shut the door; whether it could be."""
+        """Shut the door and take the addresses away; whether nothing answers any more."""
+        if self._entrance is None:
+            return True
         try:
-            if self._door is not None:
-                self._door.shut()
+            self._entrance.door.shut()
+            is_shut = True
         except FailoverError:
             self._guards_gone += 1
-            return False
-        return True
+            is_shut = False
+        return self._entrance.face.vanish() or is_shut
 
     def _unwilling(self, now: int) -> str:
         """Why this head shall not have the lease, "" if it may."""
@@ -273,6 +302,9 @@ class Keeper:
         terms = self._settings.terms
         if self.is_active(now):
             self._asking_since = now
+        elif self._is_beaten(now):
+            self._let_go("asked for the lease, and the other head has it", now)
+            return
         elif now - self._asking_since > terms.lease_ns + terms.margin_ns:
             rest_ns = BACKOFF_NS[self._settings.member]
             self._let_go("asked for the lease and got no majority", now, rest_ns)
@@ -285,6 +317,12 @@ class Keeper:
         if is_due and self._known() < self._orders.limit:
             self._holder = self._known_holder().overtaken()
             self._behind_since, self._next_beat = 0, now
+
+    def _is_beaten(self, now: int) -> bool:
+        """Whether the other head has a majority, so that asking on only binds the own acceptor."""
+        words = [word for peer in self._peers.values() if (word := peer.word(now))]
+        for_other = [word for word in words if word.holder not in (None, self._settings.member)]
+        return len(for_other) >= MAJORITY or any(word.is_active for word in words)
 
     def _known(self) -> int:
         """The highest epoch that anybody is known to know of."""

@@ -83,7 +83,7 @@ class Report:
     is_active: the door is open. tenure: the epoch for which it was opened last, 0 if never.
     holder: to whom its own acceptor has granted the lease. reason: why it is so. highest: the
     highest epoch that it knows of. ended: why its last tenure ended. guards_gone: how often the
-    door could not be worked any more.
+    door could not be worked any more. trouble: with the addresses, in words.
     """
 
     is_active: bool
@@ -93,6 +93,7 @@ class Report:
     highest: int
     ended: str = ""
     guards_gone: int = 0
+    trouble: str = ""
     is_realtime: bool = False
     peers: tuple[PeerReport, ...] = field(default_factory=tuple)
 

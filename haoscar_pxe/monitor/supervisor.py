@@ -28,12 +28,20 @@ from haoscar_pxe.monitor.lease import Member
 from haoscar_pxe.monitor.past import Past, read_past, write_past
 from haoscar_pxe.monitor.policy import Circumstances, may_write, unwilling, why_not_move
 from haoscar_pxe.monitor.promise import RESERVE, Promises
-from haoscar_pxe.monitor.reports import ORDERS_EVERY_S, Orders, PeerReport, Report, Settings
+from haoscar_pxe.monitor.reports import (
+    ORDERS_EVERY_S,
+    REPORT_EVERY_NS,
+    Orders,
+    PeerReport,
+    Report,
+    Settings,
+)
 from haoscar_pxe.monitor.services import Services
 from haoscar_pxe.monitor.standing import Standing, standing
 
 log = logging.getLogger(__name__)
 
+ANNOUNCED_AFTER_S: Final = (0.05, 0.2, 1.0, 5.0)
 LOOK_EVERY_S: Final = 0.25
 RESTART_S: Final = 1.0
 MOVE_S: Final = 5.0
@@ -65,7 +73,7 @@ class Monitor:
         self._name = settings.member.name.lower()
         self._history = History(around.folder, self._name, config.alert)
         self._guard = settings.guard
-        self._addresses = Addresses(self._guard.addresses if self._guard else (), around.run)
+        self._addresses = Addresses(self._guard.addresses if self._guard else ())
         self._services = Services(
             config.service if self._guard else (), self._history, self._may_write
         )
@@ -74,6 +82,7 @@ class Monitor:
         self._past = read_past(around.folder, self._name)
         self._link: KeeperLink | None = None
         self._report = Report(False, 0, None, "was just started", 0)
+        self._heard_at = time.monotonic()
         self._moving = ""
         self._guards = 0
         self._serving = False
@@ -90,7 +99,7 @@ class Monitor:
         """Watch, take over, give up, until it is cancelled; then fall silent and stop what runs."""
         if self._guard is not None:
             self._install_guard(self._guard)
-            self._addresses.drop()
+            self._addresses.vanish()
         self._start_keeper()
         self._spawn(self._services.keep())
         self._spawn(self._give_orders())
@@ -199,6 +208,7 @@ class Monitor:
 
     def _heard(self, report: Report) -> None:
         self._report = report
+        self._heard_at = time.monotonic()
         self._follow()
         if report.highest > self._promises.limit - RESERVE // 2:
             self._raise_promise(report.highest)
@@ -211,7 +221,18 @@ class Monitor:
             self._remember(replace(self._past, other_tenure=other.tenure))
         self._services.look_again()
 
+    def _notice_silence(self) -> None:
+        """A keeper that is frozen has lost the lease by now, whatever it said last."""
+        silent_s = time.monotonic() - self._heard_at
+        limit_s = (self._settings.terms.lease_ns + 2 * REPORT_EVERY_NS) / 1e9
+        if self._report.is_active and silent_s > limit_s:
+            said = f"its keeper has said nothing for {silent_s:.1f} s"
+            self._history.note("keeper silent", said, self._report.tenure, "alert")
+            self._report = replace(self._report, is_active=False, ended=said, peers=())
+            self._follow()
+
     def _keeper_ended(self) -> None:
+        self._addresses.vanish()
         self._history.note(
             "keeper ended", "the process is gone; it is started again", level="alert"
         )
@@ -261,6 +282,7 @@ class Monitor:
         told: object = None
         due = 0.0
         while True:
+            self._notice_silence()
             now = self._circumstances()
             wanted = (unwilling(now), now.down, self._services.is_stopped)
             if wanted != told or time.monotonic() >= due:
@@ -276,22 +298,27 @@ class Monitor:
             self._give_up()
 
     def _take_over(self) -> None:
-        """The addresses first, and what writes to a disk later: clients wait for the addresses."""
+        """The keeper has the addresses already; what is slow follows here."""
         self._serving = True
         epoch = self._report.tenure
-        try:
-            self._addresses.take()
-        except FailoverError as error:
-            self._history.note("address missing", str(error), epoch, "alert")
-        self._addresses.announce()
-        self._announcing = self._spawn(self._addresses.announce_again())
+        self._announcing = self._spawn(self._announce_again())
         self._history.note("active", self._report.reason, epoch)
+        if self._report.trouble:
+            self._history.note("address missing", self._report.trouble, epoch, "alert")
         self._remember(replace(self._past, tenure=epoch))
         try:
             self._around.hold(epoch)
         except OSError as error:
             self._history.note("no hold", f"a sync could undo this tenure: {error}", epoch, "alert")
         self._follow_writing()
+
+    async def _announce_again(self) -> None:
+        """The first announcement may be lost, or come before a switch is ready."""
+        passed = 0.0
+        for after in ANNOUNCED_AFTER_S:
+            await asyncio.sleep(after - passed)
+            passed = after
+            self._addresses.announce()
 
     def _follow_writing(self) -> None:
         """Start what runs on the active head, and fence first where that is needed."""
@@ -318,10 +345,10 @@ class Monitor:
             self._services.look_again()
 
     def _give_up(self) -> None:
+        """The keeper has removed the addresses; it may have them again when this is heard."""
         self._serving = False
         if self._announcing is not None:
             self._announcing.cancel()
-        self._addresses.drop()
         self._services.want(network=False, writing=False)
         self._history.note("passive", self._report.ended, self._past.tenure)
 
@@ -349,6 +376,7 @@ class Monitor:
         """Door, addresses, services, in this order."""
         if self._link is not None:
             self._link.close()
+        self._addresses.vanish()
         self._report = replace(self._report, is_active=False, ended="the monitor was stopped")
         if self._serving:
             self._give_up()
@@ -357,4 +385,5 @@ class Monitor:
                 await self._services.settled()
         for task in tuple(self._tasks):
             task.cancel()
+        self._addresses.close()
         self._history.close()

@@ -39,7 +39,7 @@ def announcements(address: IPv4Address | IPv6Address, mac: bytes) -> tuple[bytes
 
 
 def _arp(address: IPv4Address, mac: bytes, operation: int) -> bytes:
-    target_mac = bytes(MAC_BYTES) if operation == _REQUEST else BROADCAST
+    target_mac = bytes(MAC_BYTES) if operation == _REQUEST else mac
     ip = address.packed
     body = _ARP.pack(1, _ETHERTYPE_IPV4, MAC_BYTES, 4, operation, mac, ip, target_mac, ip)
     return _ETHERNET.pack(BROADCAST, mac, _ETHERTYPE_ARP) + body

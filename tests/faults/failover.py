@@ -25,6 +25,8 @@ MOST_S: Final = 1.5
 """From a crash to the first answer, at the worst."""
 PLANNED_S: Final = 0.15
 BEFORE_S: Final = 0.2
+AFTER_S: Final = 0.3
+"""Until a keeper that was frozen has said that it lost the lease."""
 CRASHES: Final = ("the host dies", "it dies and the other's disk is full")
 PLANNED: Final = "it is moved as planned"
 
@@ -87,6 +89,7 @@ def _trial(ground: Ground, fault: Fault, random: Random, tally: Tally) -> float 
             time.sleep(fault.lasts_s + random.random() * fault.spread_s)
         finally:
             fault.undo(scene)
+        time.sleep(AFTER_S)
         now = ground.wait_active(*HEADS)
         runs = observer.stop()
     tally.count(fault.name)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from random import Random
 
-from haoscar_pxe.monitor.keeping import Keeper
+from haoscar_pxe.monitor.keeping import Entrance, Keeper
 from haoscar_pxe.monitor.lease import HEADS, Member, Terms
 from haoscar_pxe.monitor.reports import Orders, Settings
 
@@ -19,11 +19,14 @@ LIMIT = 1 << 20
 
 
 class SimulatedDoor:
-    """A door of the kernel's: it shuts when its time is over, whatever its head does."""
+    """A door of the kernel's: it shuts when its time is over, whatever its head does. It is the
+    face behind itself, too: has_face says whether the addresses are there.
+    """
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
         self.until = 0
+        self.has_face = False
 
     def open(self, until: int) -> bool:
         """See Door; it shuts 40 ms early, as the kernel's does."""
@@ -35,6 +38,16 @@ class SimulatedDoor:
     def shut(self) -> None:
         """See Door."""
         self.until = 0
+
+    def appear(self) -> str:
+        """See Face."""
+        self.has_face = True
+        return ""
+
+    def vanish(self) -> bool:
+        """See Face."""
+        self.has_face = False
+        return True
 
     @property
     def is_open(self) -> bool:
@@ -83,10 +96,11 @@ class Cluster:
         door = self.doors.get(member)
         if door is not None:
             door.shut()
+            door.vanish()
         settings = Settings(member, self.terms, (NETWORK,), 1, bytes(32), promised, None)
         self.keepers[member] = Keeper(
             settings,
-            door,
+            Entrance(door, door) if door else None,
             lambda peer, datagram: self._post(member, peer, datagram),
             lambda: self.random.randbytes(8),
             self.now,
@@ -143,6 +157,9 @@ class Cluster:
             heapq.heappush(self._mail, (late, next(self._serial), receiver, datagram))
 
     def _look(self) -> None:
+        for head, door in self.doors.items():
+            if door.is_open and not door.has_face:
+                self.faults.append(f"{head.name}'s door is open and its addresses are not there")
         if all(door.is_open for door in self.doors.values()):
             self.faults.append(f"both doors are open at {self.now // MS} ms")
         for head, keeper in self.keepers.items():
