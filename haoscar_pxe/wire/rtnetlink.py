@@ -7,7 +7,6 @@ is read by `nfnetlink.results`.
 
 from __future__ import annotations
 
-import socket
 import struct
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
@@ -25,6 +24,8 @@ _IFA_ADDRESS: Final = 1
 _IFA_LOCAL: Final = 2
 _IFA_F_NODAD: Final = 0x02
 _RT_SCOPE_UNIVERSE: Final = 0
+_AF_INET: Final = 2
+_AF_INET6: Final = 10
 
 
 def new_address(interface: int, address: IPv4Address | IPv6Address) -> bytes:
@@ -39,7 +40,7 @@ def delete_address(interface: int, address: IPv4Address | IPv6Address) -> bytes:
 
 
 def _message(kind: int, flags: int, interface: int, address: IPv4Address | IPv6Address) -> bytes:
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    family = _AF_INET if address.version == 4 else _AF_INET6
     nodad = _IFA_F_NODAD if address.version == 6 else 0
     body = _IFADDRMSG.pack(family, address.max_prefixlen, nodad, _RT_SCOPE_UNIVERSE, interface)
     for attribute in (_IFA_LOCAL, _IFA_ADDRESS):
