@@ -91,7 +91,7 @@ def run_demo(
                 captured = _capture(config, tree, firmware, progress)
             narrator.detail(_describe(captured))
         with steps.step("register the standby"):
-            node = _register(config, image_of(firmware))
+            node = register(config, image_of(firmware))
             narrator.detail(f"{NODE}: {NODE_MAC} {NODE_ADDRESS}, to be a standby of {node.image}")
         request = Request(config, node, work, probes, firmware=firmware)
         rehearsed = rehearse(request, narrator, watched)
@@ -136,7 +136,7 @@ def _capture(
     image = image_of(firmware)
     repository = Repository.create(Path(config.paths.repository))
     keys = Path(config.paths.keys)
-    signer = _signer(keys)
+    signer = signer_of(keys)
     options = CaptureOptions(
         root=tree,
         image=image,
@@ -165,13 +165,14 @@ def _describe(captured: CaptureReport) -> str:
     )
 
 
-def _signer(keys: Path) -> SigningKey:
+def signer_of(keys: Path) -> SigningKey:
+    """The key that signs the demo's captures, made if there is none."""
     keys.mkdir(mode=0o700, exist_ok=True)
     folder = SigningFolder(keys)
     return folder.signer if (keys / SIGNING_KEY).exists() else folder.make()
 
 
-def _register(config: Config, image: str) -> Node:
+def register(config: Config, image: str) -> Node:
     """The standby in the demo's registry, armed; added if it is not known yet."""
     with closing(Registry(config.paths.registry)) as registry:
         interfaces = (interface(NODE_MAC, NODE_ADDRESS),)

@@ -11,13 +11,13 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from haoscar_pxe import command
 from haoscar_pxe.capture.remote.ssh import Ssh
 from haoscar_pxe.command import run
-from haoscar_pxe.errors import HaoscarError
+from haoscar_pxe.errors import HaoscarError, RehearsalError
+from haoscar_pxe.rehearse.accelerator import QEMU
 from haoscar_pxe.rehearse.head import ADDRESS
 from haoscar_pxe.rehearse.network import Network
 
@@ -42,53 +42,80 @@ start=330MiB, size=2048MiB, type=0FC63DAF-8483-4772-8E79-3D69D8477DE4, name="roo
 BOOT_AT, SWAP_AT, ROOT_AT = 2 * MIB, 202 * MIB, 330 * MIB
 HOST = ADDRESS.partition("/")[0]
 MAC = "52:54:00:77:00:10"
+BOOTS_WITHIN_S = 240.0
 
 
-@dataclass(frozen=True, slots=True)
 class LiveHead:
-    """A head that runs. process: its QEMU."""
+    """A head that can be switched on and off on the same disk. Its network must outlive it."""
 
-    ssh: Ssh
-    process: subprocess.Popen[bytes]
+    def __init__(self, tree: Path, folder: Path, network: Network, accelerator: str) -> None:
+        """Make the disk of the tree. tap: the name of its wire, until `remove`."""
+        self.ssh = _make_disk(tree, folder)
+        self._folder = folder
+        self._network = network
+        self._tap = network.add_tap("live0")
+        kernel = next((tree / "boot").glob("vmlinuz-*"))
+        initrd = next((tree / "boot").glob("initrd.img-*"))
+        self._argv = [
+            *(QEMU, "-nodefaults", "-display", "none", "-machine", "pc"),
+            *("-accel", accelerator, "-cpu", "max", "-smp", "2", "-m", "1024"),
+            *("-kernel", str(kernel), "-initrd", str(initrd)),
+            *("-append", f"root=UUID={ROOT_UUID} rw console=ttyS0 quiet"),
+            *("-serial", f"file:{folder / 'console.log'}", "-device", "virtio-rng-pci"),
+            *("-drive", f"file={folder / 'disk.raw'},format=raw,if=none,id=d0,cache=unsafe"),
+            *("-device", "virtio-blk-pci,drive=d0,addr=0x4"),
+            *("-netdev", f"tap,id=n0,ifname={self._tap},script=no,downscript=no"),
+            *("-device", f"virtio-net-pci,netdev=n0,mac={MAC},addr=0x3,romfile="),
+        ]
+        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def is_on(self) -> bool:
         """Whether it runs."""
-        return self.process.poll() is None
+        return self._process is not None and self._process.poll() is None
+
+    def power_on(self) -> None:
+        """Switch it on, and wait until its sshd answers; this thread must be in its network."""
+        self._process = command.start(self._network.command(self._argv), self._folder / "qemu.log")
+        self._await_sshd()
 
     def pull_the_plug(self) -> None:
         """It is gone, without a word to anybody."""
-        self.process.kill()
-        self.process.wait()
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+
+    def remove(self) -> None:
+        """Off, and its wire is gone."""
+        self.pull_the_plug()
+        self._network.remove_tap(self._tap)
+
+    def _await_sshd(self) -> None:
+        deadline = time.monotonic() + BOOTS_WITHIN_S
+        while True:
+            try:
+                self.ssh.run("true", run)
+                return
+            except HaoscarError as error:
+                last = error
+            said = (self._folder / "console.log").read_text(errors="replace")[-2000:]
+            if not self.is_on or time.monotonic() > deadline:
+                words = (self._folder / "qemu.log").read_text(errors="replace")
+                raise RehearsalError(f"the head does not come up: {last}\n{words}\n{said}")
+            time.sleep(1)
 
 
 @contextmanager
 def live_head(tree: Path, folder: Path, network: Network, accelerator: str) -> Iterator[LiveHead]:
-    """Make the disk of the tree, switch the machine on, wait until its sshd answers."""
-    ssh = _make_disk(tree, folder)
-    kernel = next((tree / "boot").glob("vmlinuz-*"))
-    initrd = next((tree / "boot").glob("initrd.img-*"))
-    tap = network.add_tap("live0")
-    argv = [
-        *("qemu-system-x86_64", "-nodefaults", "-display", "none", "-machine", "pc"),
-        *("-accel", accelerator, "-cpu", "max", "-smp", "2", "-m", "1024"),
-        *("-kernel", str(kernel), "-initrd", str(initrd)),
-        *("-append", f"root=UUID={ROOT_UUID} rw console=ttyS0 quiet"),
-        *("-serial", f"file:{folder / 'console.log'}", "-device", "virtio-rng-pci"),
-        *("-drive", f"file={folder / 'disk.raw'},format=raw,if=none,id=d0,cache=unsafe"),
-        *("-device", "virtio-blk-pci,drive=d0,addr=0x4"),
-        *("-netdev", f"tap,id=n0,ifname={tap},script=no,downscript=no"),
-        *("-device", f"virtio-net-pci,netdev=n0,mac={MAC},addr=0x3,romfile="),
-    ]
-    process = command.start(network.command(argv), folder / "qemu.log")
+    """A head that runs, for the time of the block, which is in its network."""
+    head = LiveHead(tree, folder, network, accelerator)
     try:
         with network.inside():
-            _await_sshd(ssh, process, folder)
-            yield LiveHead(ssh, process)
+            head.power_on()
+            yield head
     finally:
-        process.kill()
-        process.wait()
-        network.remove_tap(tap)
+        head.remove()
 
 
 def _make_disk(tree: Path, folder: Path) -> Ssh:
@@ -134,17 +161,3 @@ def _make_disk(tree: Path, folder: Path) -> Ssh:
 def _file_system(disk: Path, at: int, size_mib: int, uuid: str, tree: Path) -> None:
     mke2fs = ["mke2fs", "-q", "-F", "-t", "ext4", "-U", uuid, "-d", str(tree)]
     run([*mke2fs, "-E", f"offset={at}", str(disk), f"{size_mib}M"])
-
-
-def _await_sshd(ssh: Ssh, process: subprocess.Popen[bytes], folder: Path) -> None:
-    deadline = time.monotonic() + 240
-    while True:
-        try:
-            ssh.run("true", run)
-            return
-        except HaoscarError as error:
-            last = error
-        said = (folder / "console.log").read_text(errors="replace")[-2000:]
-        assert process.poll() is None, (folder / "qemu.log").read_text()
-        assert time.monotonic() < deadline, f"{last}\n{said}"
-        time.sleep(1)

@@ -13,7 +13,7 @@ The site's repository and keys are only read, its registry is not even opened.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
@@ -70,10 +70,28 @@ class Request:
     only_start: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Up:
+    """What a rehearsal has when its machine is up: for whoever goes on where it ends."""
+
+    network: Network
+    machine: Machine
+    narrator: Narrator
+
+
 def rehearse(
-    request: Request, narrator: Narrator, watched: Watched = unwatched, run: Run = run
+    request: Request,
+    narrator: Narrator,
+    watched: Watched = unwatched,
+    run: Run = run,
+    *,
+    within: Network | None = None,
+    then: Callable[[Up], None] | None = None,
 ) -> RehearsalReport:
     """Run it to its end. watched: gives the Progress of the comparison.
+
+    within: the network to use, with what is in it already; None makes one. then: called when the
+    machine is up, and before it is switched off.
 
     Raises RehearsalError when a stage cannot be reached, with the last words of the console, and
     what the rooms below raise. Nothing of it runs or is mounted any more when this returns.
@@ -81,7 +99,7 @@ def rehearse(
     _refuse_other_network(request)
     folder = request.work.absolute() / f"rehearsal-{request.node.name}"
     with held(folder, "a rehearsal"):
-        return Rehearsal(request, folder, narrator, watched, run).run_all()
+        return Rehearsal(request, folder, narrator, watched, run, within).run_all(then)
 
 
 def _refuse_other_network(request: Request) -> None:
@@ -100,16 +118,23 @@ class Rehearsal:
     """One run, stage by stage; see `rehearse`."""
 
     def __init__(
-        self, request: Request, folder: Path, narrator: Narrator, watched: Watched, run: Run
+        self,
+        request: Request,
+        folder: Path,
+        narrator: Narrator,
+        watched: Watched,
+        run: Run,
+        within: Network | None,
     ) -> None:
         self._request = request
+        self._within = within
         self._folder = folder
         self._watched = watched
         self._run = run
         self._steps = Steps(narrator)
         self._site = request.site
 
-    def run_all(self) -> RehearsalReport:
+    def run_all(self, then: Callable[[Up], None] | None = None) -> RehearsalReport:
         """All stages in their order."""
         step = self._steps.step
         with ExitStack() as stack:
@@ -138,10 +163,15 @@ class Rehearsal:
                     machine.power_on()
                     probes = self._probe(opened, net, machine)
                     _refuse_second_installation(watch)
+                if then is not None:
+                    then(Up(net, machine, self._steps.narrator))
         return self._report(opened, machine, differences, probes)
 
     @contextmanager
     def _network(self) -> Iterator[Network]:
+        if self._within is not None:
+            yield self._within
+            return
         clean_leftovers(self._run)
         with network(self._request.site.serve.ip, self._run) as made:
             yield made

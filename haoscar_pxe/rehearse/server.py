@@ -83,7 +83,7 @@ class Server:
         ):
             path = Path(folder, "notify")
             ready.bind(str(path))
-            argv = ["env", f"NOTIFY_SOCKET={path}", _program()]
+            argv = ["env", f"NOTIFY_SOCKET={path}", program()]
             argv += ["--config", str(self._config_file), "serve"]
             self._process = command.start(self._network.command(argv), self.log)
             try:
@@ -127,7 +127,7 @@ class Server:
         return "\n".join(f"    {line}" for line in lines)
 
 
-def _program() -> str:
+def program() -> str:
     """The command that belongs to this very installation, before any other on PATH."""
     beside = Path(sys.executable).with_name(PROGRAM)
     return str(beside) if beside.exists() else shutil.which(PROGRAM) or PROGRAM
