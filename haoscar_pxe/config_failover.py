@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Final, Literal
+from urllib.parse import urlsplit
 
 from haoscar_pxe.config_section import document_of, read_text, refuse, section
 
@@ -69,18 +70,44 @@ class ActiveService:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceCheck:
+    """How it is found out, on the active head, whether a service is well.
+
+    service: the name of an [[failover.service]]. One of unit, tcp (HOST:PORT), http (a URL) and
+    exec (a program with its arguments, 0 is well). failures: so many in a row, every_s apart, and
+    it is started again; restarts: at most so often in window_s. moves: whether it is then moved to
+    the other head with everything else.
+    """
+
+    service: str
+    unit: str = ""
+    tcp: str = ""
+    http: str = ""
+    exec: tuple[str, ...] = ()
+    every_s: float = 5.0
+    timeout_s: float = 5.0
+    failures: int = 3
+    restarts: int = 3
+    window_s: float = 600.0
+    moves: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class FailoverConfig:
     """Who watches whom, and what moves. Without networks there is no failover.
 
     lease_ms: how long a head may serve after it last heard a majority. rejoin: whether a head that
     was replaced may take over again by itself. oldest_s: a standby whose generation is older does
-    not take over by itself; 0: never too old. fence_primary, fence_standby: programs with their
+    not take over by itself; 0: never too old. move_every_s: checks move things away from a head at
+    most so often. fence_primary, fence_standby: programs with their
     arguments that take that head's power away, and end with 0 only when it is gone.
     """
 
     network: tuple[HeartbeatNetwork, ...] = ()
     address: tuple[FloatingAddress, ...] = ()
     service: tuple[ActiveService, ...] = ()
+    check: tuple[ServiceCheck, ...] = ()
+    move_every_s: int = 3600
     port: int = 8070
     lease_ms: int = 500
     key: str = "/etc/haoscar-pxe/cluster.key"
@@ -120,6 +147,8 @@ def failover_problems(config: FailoverConfig) -> list[str]:
     ]
     for service in config.service:
         problems += _service_problems(f"[[failover.service]] {service.name}", service)
+    for check in config.check:
+        problems += _check_problems(f"[[failover.check]] of {check.service}", check, names)
     if not 1 <= config.port <= 65535:
         problems.append(f"failover.port: {config.port} is no port")
     if not SHORTEST_LEASE_MS <= config.lease_ms <= LONGEST_LEASE_MS:
@@ -166,6 +195,31 @@ def _service_problems(where: str, service: ActiveService) -> list[str]:
     if service.timeout_s < 1:
         return [f"{where}: timeout_s {service.timeout_s} is below 1"]
     return []
+
+
+def _check_problems(where: str, check: ServiceCheck, names: list[str]) -> list[str]:
+    problems = []
+    if check.service not in names:
+        problems.append(f"{where}: there is no such [[failover.service]]")
+    if sum(map(bool, (check.unit, check.tcp, check.http, check.exec))) != 1:
+        problems.append(f"{where}: give one of unit, tcp, http and exec")
+    if check.tcp and not _is_host_and_port(check.tcp):
+        problems.append(f"{where}: tcp '{check.tcp}' is not HOST:PORT")
+    if check.http and not check.http.startswith("http://"):
+        problems.append(f"{where}: http '{check.http}' does not begin with http://")
+    if min(check.every_s, check.timeout_s, check.window_s) <= 0 or check.failures < 1:
+        problems.append(f"{where}: every_s, timeout_s, window_s and failures must be above 0")
+    if check.restarts < 0:
+        problems.append(f"{where}: restarts {check.restarts} is below 0")
+    return problems
+
+
+def _is_host_and_port(text: str) -> bool:
+    try:
+        parts = urlsplit(f"//{text}")
+        return bool(parts.hostname and parts.port)
+    except ValueError:
+        return False
 
 
 def _is_address(text: str) -> bool:

@@ -4,7 +4,7 @@
     agent-<32 digits>/             bundles (delivery.py of capture)
     bundle                         link to the one in use
     haoscar-pxe                    the command, with that bundle's Python
-/usr/local/sbin/haoscar-pxe        link to it
+/usr/local/sbin/haoscar-pxe        the same, unless somebody else's is there
 /etc/haoscar-pxe/haoscar-pxe.toml  the section [failover] alone
 /etc/haoscar-pxe/cluster.key       0600
 /etc/systemd/system/haoscar-pxe-monitor.service
@@ -23,7 +23,8 @@ from haoscar_pxe.rendering import render
 
 FOLDER: Final = "/usr/local/lib/haoscar-pxe"
 COMMAND: Final = f"{FOLDER}/haoscar-pxe"
-LINK: Final = "/usr/local/sbin/haoscar-pxe"
+PROGRAM: Final = "/usr/local/sbin/haoscar-pxe"
+COMMAND_MARK: Final = "# Written by haoscar-pxe"
 CONFIG: Final = "/etc/haoscar-pxe/haoscar-pxe.toml"
 UNIT: Final = "haoscar-pxe-monitor.service"
 WRITTEN_BY_US: Final = "# Written by 'haoscar-pxe failover install'"

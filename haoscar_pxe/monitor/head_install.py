@@ -17,7 +17,15 @@ from haoscar_pxe.capture.remote.delivery import AgentBundle, deliver
 from haoscar_pxe.capture.remote.ssh import Ssh
 from haoscar_pxe.command import Run
 from haoscar_pxe.errors import CommandError, FailoverError
-from haoscar_pxe.monitor.head_files import CONFIG, FOLDER, LINK, UNIT, WRITTEN_BY_US, HeadFile
+from haoscar_pxe.monitor.head_files import (
+    COMMAND_MARK,
+    CONFIG,
+    FOLDER,
+    PROGRAM,
+    UNIT,
+    WRITTEN_BY_US,
+    HeadFile,
+)
 
 PROGRAMS: Final = {"nft": "nftables", "ip": "iproute2", "systemctl": "systemd"}
 
@@ -26,11 +34,11 @@ PATH=$PATH:/usr/sbin:/sbin
 for program in {programs}; do command -v $program >/dev/null || echo missing $program; done
 if [ -e {config} ] && ! grep -q {ours} {config}; then echo foreign; fi"""
 
-LINKS: Final = """\
+START: Final = """\
 set -e
 {agent}/bin/busybox tar -x -f - -C /
 ln -sfn {agent} {folder}/bundle.new && mv -T {folder}/bundle.new {folder}/bundle
-[ -e {link} ] || ln -s {folder}/haoscar-pxe {link}
+if [ ! -e {link} ] || grep -q {ours} {link}; then cp -p {folder}/haoscar-pxe {link}; fi
 systemctl daemon-reload
 systemctl enable --quiet {unit}
 systemctl restart {unit}"""
@@ -46,7 +54,8 @@ def install_on_head(bundle: AgentBundle, ssh: Ssh, files: Sequence[HeadFile], ru
     words = {"programs": programs, "config": CONFIG, "ours": shlex.quote(WRITTEN_BY_US)}
     _refuse(ssh, ssh.run(LOOK.format(**words), run).splitlines())
     delivered = deliver(bundle, ssh, run, FOLDER)
-    script = LINKS.format(agent=delivered.folder, folder=FOLDER, link=LINK, unit=UNIT)
+    ours = shlex.quote(COMMAND_MARK)
+    script = START.format(agent=delivered.folder, folder=FOLDER, link=PROGRAM, ours=ours, unit=UNIT)
     try:
         delivered.ssh.run(script, run, stdin=archive(files))
     except CommandError as error:

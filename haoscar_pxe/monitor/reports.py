@@ -17,7 +17,6 @@ from haoscar_pxe.monitor.guard import Guard
 from haoscar_pxe.monitor.lease import Member, Terms
 
 REPORT_EVERY_NS: Final = 250_000_000
-ORDERS_EVERY_S: Final = 1.0
 ORDERS_LAST_NS: Final = 10_000_000_000
 
 Network: TypeAlias = tuple[str, ...]

@@ -29,6 +29,7 @@ class Services:
         self._unsure = {service.name: service for service in services}
         self._running: dict[str, ActiveService] = {}
         self._failed: set[str] = set()
+        self._again: set[str] = set()
         self._changed = asyncio.Event()
 
     @property
@@ -59,6 +60,13 @@ class Services:
         """Something changed that a start may have waited for."""
         self._changed.set()
 
+    def restart(self, name: str) -> None:
+        """Stop a service that runs here, and start it again."""
+        if name in self._running:
+            self._again.add(name)
+            self._failed.discard(name)
+            self._changed.set()
+
     async def keep(self) -> None:
         """Start and stop one after the other, for ever. What is wanted may change meanwhile."""
         while True:
@@ -79,7 +87,8 @@ class Services:
         """What to do first: stop what is not wanted, the last one first; then start."""
         for service in reversed(self._services):
             is_there = service.name in self._running or service.name in self._unsure
-            if is_there and service.writes_shared_data not in self._wanted:
+            is_wanted = service.writes_shared_data in self._wanted
+            if is_there and not (is_wanted and service.name not in self._again):
                 return service, False
         for service in self._services:
             if service.name in self._running or service.name in self._failed:
@@ -100,6 +109,7 @@ class Services:
 
     async def _stop(self, service: ActiveService) -> None:
         """One that does not stop is unsure for ever: the other head may not write then."""
+        self._again.discard(service.name)
         if await self._do(service, service.stop_argv, "stop"):
             self._unsure.pop(service.name, None)
             self._running.pop(service.name, None)

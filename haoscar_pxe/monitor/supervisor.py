@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,31 +17,25 @@ from typing import Any, Final
 
 from haoscar_pxe.command import Run
 from haoscar_pxe.config_failover import FailoverConfig
-from haoscar_pxe.errors import FailoverError, HaoscarError
+from haoscar_pxe.errors import FailoverError
 from haoscar_pxe.monitor.addresses import Addresses
+from haoscar_pxe.monitor.care import KeeperCare, Wishes
 from haoscar_pxe.monitor.fencing import Fence
-from haoscar_pxe.monitor.guard import Guard
 from haoscar_pxe.monitor.history import History
-from haoscar_pxe.monitor.keeper_link import KeeperLink
 from haoscar_pxe.monitor.lease import Member
+from haoscar_pxe.monitor.looking import look
 from haoscar_pxe.monitor.past import Past, read_past, write_past
 from haoscar_pxe.monitor.policy import Circumstances, may_write, unwilling, why_not_move
-from haoscar_pxe.monitor.promise import RESERVE, Promises
-from haoscar_pxe.monitor.reports import (
-    ORDERS_EVERY_S,
-    REPORT_EVERY_NS,
-    Orders,
-    PeerReport,
-    Report,
-    Settings,
-)
+from haoscar_pxe.monitor.promise import Promises
+from haoscar_pxe.monitor.reports import PeerReport, Report, Settings
 from haoscar_pxe.monitor.services import Services
 from haoscar_pxe.monitor.standing import Standing, standing
+from haoscar_pxe.monitor.watching import Watcher
 
 log = logging.getLogger(__name__)
 
 ANNOUNCED_AFTER_S: Final = (0.05, 0.2, 1.0, 5.0)
-LOOK_EVERY_S: Final = 0.25
+ORDERS_EVERY_S: Final = 0.25
 RESTART_S: Final = 1.0
 MOVE_S: Final = 5.0
 """How long a planned move may take before it is given up."""
@@ -69,7 +62,6 @@ class Monitor:
         self._config = config
         self._settings = settings
         self._around = around
-        self._promises = promises
         self._name = settings.member.name.lower()
         self._history = History(around.folder, self._name, config.alert)
         self._guard = settings.guard
@@ -80,11 +72,10 @@ class Monitor:
         argv = config.fence_standby if self._name == "primary" else config.fence_primary
         self._fence = Fence(argv, config.fence_timeout_s, self._history)
         self._past = read_past(around.folder, self._name)
-        self._link: KeeperLink | None = None
-        self._report = Report(False, 0, None, "was just started", 0)
-        self._heard_at = time.monotonic()
+        self._keeper = KeeperCare(
+            settings, promises, self._history, self._install_guard, self._heard, self._keeper_ended
+        )
         self._moving = ""
-        self._guards = 0
         self._serving = False
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -97,12 +88,16 @@ class Monitor:
 
     async def run(self) -> None:
         """Watch, take over, give up, until it is cancelled; then fall silent and stop what runs."""
-        if self._guard is not None:
-            self._install_guard(self._guard)
-            self._addresses.vanish()
-        self._start_keeper()
+        self._install_guard()
+        self._addresses.vanish()
+        self._keeper.start()
         self._spawn(self._services.keep())
         self._spawn(self._give_orders())
+        if self._config.check:
+            watcher = Watcher(
+                self._services, self._history, look, self.move, self._config.move_every_s
+            )
+            self._spawn(watcher.keep(self._config.check))
         try:
             await self._broken
         finally:
@@ -116,7 +111,7 @@ class Monitor:
         self._services.want(network=True, writing=False)
         await self._services.settled()
         self._moving = "is being moved to the other head"
-        self._order()
+        self._wish()
         try:
             async with asyncio.timeout(MOVE_S):
                 while not (self._other and self._other.is_fresh and self._other.is_active):
@@ -139,14 +134,14 @@ class Monitor:
             )
         self._remember(replace(self._past, maintenance=reason))
         self._history.note("maintenance", reason or "ended")
-        self._order()
+        self._wish()
         return f"in maintenance: {reason}" if reason else "not in maintenance"
 
     def rejoin(self) -> str:
         """The administrator says that nothing on this head is newer than on the other one."""
         self._remember(replace(self._past, settled=max(self._past.settled, self._highest_tenure())))
         self._history.note("rejoined", "the administrator settled what the two heads have")
-        self._order()
+        self._wish()
         return "may take over again"
 
     def standing(self) -> Standing:
@@ -161,6 +156,10 @@ class Monitor:
             age_s=self._around.age(),
             events=self._history.events(),
         )
+
+    @property
+    def _report(self) -> Report:
+        return self._keeper.report
 
     @property
     def _other(self) -> PeerReport | None:
@@ -194,108 +193,47 @@ class Monitor:
             epoch=self._report.tenure,
         )
 
-    def _install_guard(self, guard: Guard) -> None:
-        hint = "the guard needs nftables: 'apt-get install nftables'"
-        self._around.run(["nft", "-f", "-"], stdin=guard.ruleset().encode(), hint=hint)
+    def _install_guard(self) -> None:
+        if self._guard is not None:
+            hint = "the guard needs nftables: 'apt-get install nftables'"
+            self._around.run(["nft", "-f", "-"], stdin=self._guard.ruleset().encode(), hint=hint)
 
-    def _start_keeper(self) -> None:
-        self._promises.raise_to(self._promises.limit + RESERVE)
-        promised = self._promises.limit - RESERVE
-        settings = replace(self._settings, promised=promised)
-        self._link = KeeperLink(settings, self._heard, self._keeper_ended)
-        self._guards = 0
-        self._order()
-
-    def _heard(self, report: Report) -> None:
-        self._report = report
-        self._heard_at = time.monotonic()
+    def _heard(self) -> None:
+        """The keeper's report changed: first what follows from it, then what is written down."""
         self._follow()
-        if report.highest > self._promises.limit - RESERVE // 2:
-            self._raise_promise(report.highest)
-        if report.guards_gone > self._guards and self._guard is not None:
-            self._restore_guard(self._guard, report.guards_gone)
-        if report.is_active and report.tenure > self._past.tenure:
-            self._remember(replace(self._past, tenure=report.tenure))
         other = self._other
+        if self._report.is_active and self._report.tenure > self._past.tenure:
+            self._remember(replace(self._past, tenure=self._report.tenure))
         if other and other.is_active and other.tenure > self._past.other_tenure:
             self._remember(replace(self._past, other_tenure=other.tenure))
         self._services.look_again()
 
-    def _notice_silence(self) -> None:
-        """A keeper that is frozen has lost the lease by now, whatever it said last."""
-        silent_s = time.monotonic() - self._heard_at
-        limit_s = (self._settings.terms.lease_ns + 2 * REPORT_EVERY_NS) / 1e9
-        if self._report.is_active and silent_s > limit_s:
-            said = f"its keeper has said nothing for {silent_s:.1f} s"
-            self._history.note("keeper silent", said, self._report.tenure, "alert")
-            self._report = replace(self._report, is_active=False, ended=said, peers=())
-            self._follow()
-
     def _keeper_ended(self) -> None:
         self._addresses.vanish()
-        self._history.note(
-            "keeper ended", "the process is gone; it is started again", level="alert"
-        )
-        self._report = replace(self._report, is_active=False, ended="its keeper ended", peers=())
-        self._follow()
         self._spawn(self._restart_keeper())
 
     async def _restart_keeper(self) -> None:
         await asyncio.sleep(RESTART_S)
-        if self._link is not None:
-            self._link.close()
-        self._start_keeper()
+        self._keeper.start()
+        self._wish()
 
-    def _raise_promise(self, highest: int) -> None:
-        try:
-            self._promises.raise_to(highest + RESERVE)
-        except FailoverError as error:
-            self._history.note("promise not written", str(error), level="alert")
-        self._order()
-
-    def _restore_guard(self, guard: Guard, gone: int) -> None:
-        self._history.note("guard gone", self._report.ended or self._report.reason, level="alert")
-        try:
-            self._install_guard(guard)
-        except HaoscarError as error:
-            self._history.note("guard not restored", str(error), level="alert")
-            return
-        self._guards = gone
-        self._order()
-
-    def _order(self) -> None:
-        if self._link is None:
-            return
+    def _wish(self) -> None:
         now = self._circumstances()
-        self._link.order(
-            Orders(
-                unwilling=unwilling(now),
-                is_fit=not now.down,
-                is_stopped=self._services.is_stopped,
-                limit=self._promises.limit,
-                guards=self._guards,
-            )
-        )
+        self._keeper.wish(Wishes(unwilling(now), not now.down, self._services.is_stopped))
 
     async def _give_orders(self) -> None:
-        """Say again and again what is wanted; at once when an interface or service changed."""
-        told: object = None
-        due = 0.0
+        """Say again and again what is wanted: interfaces and services change."""
         while True:
-            self._notice_silence()
-            now = self._circumstances()
-            wanted = (unwilling(now), now.down, self._services.is_stopped)
-            if wanted != told or time.monotonic() >= due:
-                self._order()
-                told, due = wanted, time.monotonic() + ORDERS_EVERY_S
-            await asyncio.sleep(LOOK_EVERY_S)
+            self._keeper.notice_silence()
+            self._wish()
+            await asyncio.sleep(ORDERS_EVERY_S)
 
     def _follow(self) -> None:
         """Addresses and services follow the door."""
         if self._report.is_active and not self._serving:
             self._take_over()
         elif not self._report.is_active and self._serving:
-            self._give_up()
+            self._give_up(self._report.ended)
 
     def _take_over(self) -> None:
         """The keeper has the addresses already; what is slow follows here."""
@@ -344,13 +282,13 @@ class Monitor:
         elif await self._fence.confirm(epoch):
             self._services.look_again()
 
-    def _give_up(self) -> None:
+    def _give_up(self, reason: str) -> None:
         """The keeper has removed the addresses; it may have them again when this is heard."""
         self._serving = False
         if self._announcing is not None:
             self._announcing.cancel()
         self._services.want(network=False, writing=False)
-        self._history.note("passive", self._report.ended, self._past.tenure)
+        self._history.note("passive", reason, self._past.tenure)
 
     def _remember(self, past: Past) -> None:
         self._past = past
@@ -374,12 +312,10 @@ class Monitor:
 
     async def _end(self) -> None:
         """Door, addresses, services, in this order."""
-        if self._link is not None:
-            self._link.close()
+        self._keeper.close()
         self._addresses.vanish()
-        self._report = replace(self._report, is_active=False, ended="the monitor was stopped")
         if self._serving:
-            self._give_up()
+            self._give_up("the monitor was stopped")
         with suppress(TimeoutError):
             async with asyncio.timeout(60):
                 await self._services.settled()

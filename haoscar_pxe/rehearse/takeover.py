@@ -51,10 +51,10 @@ from haoscar_pxe.rehearse.demo import (
     register,
     signer_of,
 )
-from haoscar_pxe.rehearse.live_head import LiveHead, live_head
+from haoscar_pxe.rehearse.live_head import LiveHead
 from haoscar_pxe.rehearse.network import Network, clean_leftovers, network
 from haoscar_pxe.rehearse.rehearsal import Request, Up, rehearse
-from haoscar_pxe.rehearse.report import RehearsalReport
+from haoscar_pxe.rehearse.report import RehearsalReport, summary
 from haoscar_pxe.rehearse.server import program
 from haoscar_pxe.rehearse.steps import Narrator, Steps, TimedStep
 from haoscar_pxe.rehearse.work_folder import held
@@ -136,13 +136,14 @@ class Takeover:
     @contextmanager
     def _primary(self, tree: Path, net: Network) -> Iterator[LiveHead]:
         kernel = next((tree / "boot").glob("vmlinuz-*"))
-        with self._steps.step("switch the head on"):
-            running = live_head(tree, self._folder, net, accelerator(kernel, self._work))
-            primary = running.__enter__()
+        primary = LiveHead(tree, self._folder, net, accelerator(kernel, self._work))
         try:
-            yield primary
+            with net.inside():
+                with self._steps.step("switch the head on"):
+                    primary.power_on()
+                yield primary
         finally:
-            running.__exit__(None, None, None)
+            primary.remove()
 
     def _install(self, primary: LiveHead) -> None:
         bundle = self._bundle()
@@ -172,6 +173,7 @@ class Takeover:
 
     def _capture(self, primary: LiveHead, image: str) -> int:
         keys = Path(self._config.paths.keys)
+        signer = signer_of(keys)
         options = CaptureOptions(
             root=Path("/"),
             image=image,
@@ -184,7 +186,7 @@ class Takeover:
                 Head(primary.ssh),
                 self._bundle(),
                 Repository.create(Path(self._config.paths.repository)),
-                signer_of(keys),
+                signer,
                 progress,
             )
         return report.manifest.entry_count
@@ -248,6 +250,25 @@ def takeover_config(work: Path) -> Config:
         state=str(work / "takeover/state"),
     )
     return replace(demo_config(work), failover=failover)
+
+
+def takeover_summary(report: TakeoverReport) -> list[str]:
+    """The report as lines for people, the verdict last."""
+    lines = summary(report.rehearsal)
+    times = [f"{step.seconds:7.1f} s  {step.name}" for step in report.steps]
+    verdict = (
+        f"The primary lost its power; the page was there again after {report.silence_s:.2f} s."
+        if report.ok
+        else "The take-over was NOT what it must be."
+    )
+    return [
+        *lines,
+        "",
+        *times,
+        f"the old primary, on again: {report.returned or 'would take over'}",
+        f"captured from it as '{ORPHAN}': {report.orphan_entries} entries",
+        verdict,
+    ]
 
 
 def _page(net: Network) -> None:

@@ -7,13 +7,14 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from haoscar_pxe.command import Finished
-from haoscar_pxe.errors import CommandError
+from haoscar_pxe.errors import CommandError, FailoverError
 from tests.faults.three_hosts import MEMBERS, VIRTUAL, VIRTUAL6, Ground, three_hosts
 
 pytestmark = pytest.mark.wire
@@ -111,9 +112,7 @@ def test_a_primary_that_was_replaced_waits_until_the_administrator_settled_it(
     ground.hosts["primary"].die()
     assert ground.wait_active("standby")
     ground.hosts["primary"].reboot()
-    until = time.monotonic() + 10
-    while time.monotonic() < until and not heard_again(ground):
-        time.sleep(0.1)
+    wait_replaced(ground)
     text = refused(ground, "primary", "status")
     assert "the primary would not take over: was replaced by the other head" in text
     assert "not the active one" in refused(ground, "primary", "switchover")
@@ -186,6 +185,14 @@ def wait_unwilling(ground: Ground) -> None:
     pytest.fail("the standby is willing still")
 
 
-def heard_again(ground: Ground) -> bool:
-    """Whether the standby hears the primary."""
-    return bool(ground.hosts["standby"].standing()["peers"][0]["is_fresh"])
+def wait_replaced(ground: Ground) -> None:
+    """Until both heads know what became of the primary."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        with suppress(FailoverError):
+            returned = ground.hosts["primary"].standing()
+            of_primary = ground.hosts["standby"].standing()["peers"][0]
+            if returned["was_replaced"] and of_primary["is_fresh"]:
+                return
+        time.sleep(0.05)
+    pytest.fail(f"the primary does not know that it was replaced\n{ground.logs()}")
