@@ -32,6 +32,12 @@ name = "database"
 start = ["sh", "-c", "echo start database >> said"]
 stop = ["sh", "-c", "echo stop database >> said"]
 writes_shared_data = true
+[[failover.check]]
+service = "web"
+exec = ["sh", "-c", "test ! -e broken"]
+every_s = 0.2
+failures = 2
+restarts = 1
 """
 
 
@@ -153,6 +159,17 @@ def test_a_stopped_monitor_hands_over_at_once_and_leaves_nothing_running(ground:
     assert said(ground, "primary")[-2:] == ["stop database", "stop web"]
     assert primary.pids() == []
     assert VIRTUAL not in primary.namespace.run("ip", "address", "show").text
+
+
+def test_a_service_that_restarts_do_not_help_moves_to_the_other_head(ground: Ground) -> None:
+    wait_for(ground, "primary", ["web", "database"])
+    (ground.hosts["primary"].folder / "broken").touch()
+    assert ground.wait_active("standby", within_s=10)
+    events = command(ground, "primary", "events").text
+    order = ["restart of web: sh: exit status 1", "web is failed", "switchover: web does not work"]
+    places = [events.index(each) for each in order]
+    assert places == sorted(places)
+    wait_for(ground, "standby", ["web", "database"])
 
 
 def test_a_second_monitor_on_a_machine_is_refused(ground: Ground) -> None:
