@@ -28,7 +28,7 @@ ENVELOPE_BYTES: Final = len(MAGIC) + KEY_ID_BYTES + SIGNATURE_BYTES
 MAX_MANIFEST_BYTES: Final = 64 << 20
 """Room for the pages of 500 million entries; a larger file is refused before it is read."""
 
-Consistency: TypeAlias = Literal["snapshot", "live", "tree"]
+Consistency: TypeAlias = Literal["snapshot", "mixed", "live", "tree"]
 
 
 class PageRef(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -43,8 +43,8 @@ class Record(Struct, frozen=True, kw_only=True):
     """What capture knows about a generation besides its entries.
 
     created_ns: nanoseconds since 1970 when the capture began. unstable: paths of files that never
-    held still while they were read. consistency: "snapshot" of storage, "live" head, or a "tree"
-    in which nothing ran.
+    held still while they were read. consistency: all from a "snapshot" of storage, "mixed" from
+    snapshots and live files, of a "live" head, or a "tree" in which nothing ran.
     """
 
     created_ns: int

@@ -108,7 +108,7 @@ class _Decider:
     def _captured_as(self, mount: Mount) -> str:
         """The captured place at which the same files are seen; "" when there is none."""
         for other in self._wider_sights(mount):
-            place = _place_of(mount.fs_root, other)
+            place = place_of(mount.fs_root, other)
             if place is None or not (place == self._root or is_below(place, self._root)):
                 continue
             if holding(self.seen, place) == other and self.decision(other).belongs:
@@ -160,7 +160,7 @@ def _decide_by_kind(mount: Mount) -> Decision | None:
     return None
 
 
-def _place_of(fs_path: bytes, mount: Mount) -> bytes | None:
+def place_of(fs_path: bytes, mount: Mount) -> bytes | None:
     """Where mount shows this path of its file system; None when it does not show it."""
     if fs_path == mount.fs_root:
         return mount.mount_point

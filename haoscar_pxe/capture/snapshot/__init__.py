@@ -1,0 +1,1 @@
+"""Snapshots of the head's storage: planned, made, read in place of the live files, removed."""
