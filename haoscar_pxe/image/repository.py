@@ -84,12 +84,12 @@ class Repository:
         """Names of the images that have at least one generation, ascending."""
         with storage_errors("list the images of", self.path):
             folders = [folder.name for folder in (self.path / "images").iterdir()]
-        return sorted(name for name in folders if is_image_name(name) and self._numbers(name))
+        return sorted(name for name in folders if is_image_name(name) and self.numbers(name))
 
     def generations(self, image: str) -> list[int]:
         """Generation numbers, ascending. Raises RepositoryError for an unknown image."""
         check_image_name(image)
-        numbers = self._numbers(image)
+        numbers = self.numbers(image)
         if not numbers:
             known = ", ".join(self.images()) or "none yet"
             raise RepositoryError(
@@ -124,6 +124,22 @@ class Repository:
 
         Raises BusyError at once if the image is being written by somebody else.
         """
+        with self.receiving(image) as own:
+            folder = self.path / "images" / image
+            writer = GenerationWriter(
+                image, self.numbers(image), folder, own, self.store, self._known_chunks()
+            )
+            try:
+                yield writer
+            finally:
+                writer.abandon()
+
+    @contextmanager
+    def receiving(self, image: str) -> Iterator[Path]:
+        """A folder for new things of the image, which nobody else writes meanwhile, or prunes.
+
+        It is gone at the end. Raises BusyError at once if somebody else writes the image.
+        """
         check_image_name(image)
         folder = self.path / "images" / image
         locks = self.path / "locks"
@@ -134,13 +150,7 @@ class Repository:
             with storage_errors("create", folder):
                 folder.mkdir(exist_ok=True)
                 sync_folder(folder.parent)
-            writer = GenerationWriter(
-                image, self._numbers(image), folder, own, self.store, self._known_chunks()
-            )
-            try:
-                yield writer
-            finally:
-                writer.abandon()
+            yield own
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -154,7 +164,8 @@ class Repository:
     def _known_chunks(self) -> ChunkIndex:
         return ChunkIndex.of(self.store, self.store.pack_ids())
 
-    def _numbers(self, image: str) -> list[int]:
+    def numbers(self, image: str) -> list[int]:
+        """Generation numbers, ascending; none for an unknown image."""
         folder = self.path / "images" / image
         with storage_errors("list", folder):
             try:

@@ -257,12 +257,19 @@ class GenerationWriter:
             return manifest_id(file.read(MAX_MANIFEST_BYTES))
 
     def _publish(self, sealed: bytes) -> None:
-        own = self._folder / "manifest"
-        path = self._images / f"{self._number}.manifest"
-        with storage_errors("write the manifest", path):
-            write_durably(own, sealed)
-            try:
-                os.link(own, path)
-            except FileExistsError as error:
-                raise RepositoryError(f"{path} exists already; nothing was replaced") from error
-            sync_folder(self._images)
+        publish_manifest(self._folder, self._images / f"{self._number}.manifest", sealed)
+
+
+def publish_manifest(folder: Path, path: Path, sealed: bytes) -> None:
+    """Make a generation exist, durably, by one link. folder: the writer's own.
+
+    Raises RepositoryError if there is one of that number already, StorageError.
+    """
+    own = folder / path.name
+    with storage_errors("write the manifest", path):
+        write_durably(own, sealed)
+        try:
+            os.link(own, path)
+        except FileExistsError as error:
+            raise RepositoryError(f"{path} exists already; nothing was replaced") from error
+        sync_folder(path.parent)
