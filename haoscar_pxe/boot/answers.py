@@ -52,6 +52,7 @@ from haoscar_pxe.nodes.asking import (
     Silence,
 )
 from haoscar_pxe.nodes.declare import canonical_mac, routed
+from haoscar_pxe.nodes.mirrors import Mirrors
 from haoscar_pxe.nodes.node import Interface, Node, NodeState
 from haoscar_pxe.nodes.order import InstallOrder, NodeEvent, Step
 from haoscar_pxe.nodes.registry import Registry
@@ -68,7 +69,8 @@ class BootAnswers:
     """Decides what every asker is given (`serve.answers.Answers`).
 
     firmware: boot programs by name. prepare: the boot files "vmlinuz" and "initramfs" of a
-    generation, made when they are not there yet. pool: None answers no stranger.
+    generation, made when they are not there yet. pool: None answers no stranger. mirrors: None
+    lets nobody mirror.
     """
 
     registry: Registry
@@ -80,6 +82,7 @@ class BootAnswers:
     firmware: dict[str, Path]
     prepare: Callable[[str, int], dict[str, Path]]
     pool: Pool | None
+    mirrors: Mirrors | None = None
     now_ns: Callable[[], int] = time.time_ns
 
     def decision(self, mac: str) -> tuple[BootDecision, Node | None]:
@@ -235,11 +238,18 @@ class BootAnswers:
         )
 
     def reads(self, token: str) -> Reads | None:
-        """See Answers; a node's token opens its own image alone."""
+        """See Answers; a node's token opens its own image alone, a mirror's opens all."""
         node = self.registry.by_token(token)
-        if node is None or node.state not in (NodeState.INSTALLING, NodeState.INSTALLED):
-            return None
-        return Reads(frozenset([node.image]))
+        if node is not None and node.state in (NodeState.INSTALLING, NodeState.INSTALLED):
+            return Reads(frozenset([node.image]))
+        is_mirror = self.mirrors is not None and bool(token) and self.mirrors.knows(token)
+        return Reads(None) if is_mirror else None
+
+    def images(self, reads: Reads) -> bytes:
+        """See Answers."""
+        listing = self.generations.listing
+        covered = sorted(filter(reads.covers, self.generations.images()))
+        return json.dumps({image: listing.generations(image) for image in covered}).encode()
 
     def sync_order(self, token: str) -> OrderAnswer:
         """See Answers."""

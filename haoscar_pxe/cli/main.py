@@ -33,6 +33,8 @@ class _Program(LateGroup):
         "capture",
         "image",
         "key",
+        "mirror",
+        "sync",
         "node",
         "boot",
         "serve",

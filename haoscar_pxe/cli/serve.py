@@ -22,6 +22,7 @@ from haoscar_pxe.cli.site import Site, pass_site
 from haoscar_pxe.config import ServeConfig
 from haoscar_pxe.errors import HaoscarError
 from haoscar_pxe.image.delta_cache import DeltaCache
+from haoscar_pxe.nodes.mirrors import Mirrors
 from haoscar_pxe.nodes.registry import Registry
 from haoscar_pxe.serve.options import Endpoints, ServeOptions
 from haoscar_pxe.serve.server import run_server
@@ -78,6 +79,7 @@ def boot_answers(site: Site, deltas: DeltaCache) -> BootAnswers:
         firmware=firmware_files(),
         prepare=boot_files,
         pool=_pool(site.config.serve, site.registry),
+        mirrors=Mirrors(paths.registry),
     )
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 
@@ -13,6 +14,7 @@ from haoscar_pxe.cli.output import json_option, moment, print_json, print_table,
 from haoscar_pxe.cli.site import Site, pass_site
 from haoscar_pxe.errors import HaoscarError, StaleError
 from haoscar_pxe.image.differing import new_bytes
+from haoscar_pxe.image.mirror_record import MirrorRecord, read_record
 from haoscar_pxe.image.page_entries import page_reader
 from haoscar_pxe.nodes.registry import RecordedEvent
 from haoscar_pxe.nodes.staleness import Captured, Staleness, complaints, staleness
@@ -44,7 +46,8 @@ class _Row:
 def status(site: Site, max_age: float | None, as_json: bool) -> None:
     """Say which generation each standby has, and what would be lost if it took over now.
 
-    Exit status 0 only if every standby is installed and, without --max-age, has the newest
+    A repository that mirrors another one says as of when it holds all of it. Exit status 0 only if
+    every standby is installed and, without --max-age, has the newest
     generation (or the one it is pinned to); with --max-age, if none is older than that.
     """
     now_ns = time.time_ns()
@@ -56,14 +59,25 @@ def status(site: Site, max_age: float | None, as_json: bool) -> None:
         if node.role == "standby"
     ]
     found = complaints([row.staleness for row in rows], max_age)
+    mirrored = read_record(Path(site.config.paths.state))
+    if mirrored is not None and max_age is not None and _age_s(mirrored, now_ns) > max_age:
+        found.append(f"the mirror is as of {_duration(_age_s(mirrored, now_ns))} ago")
     if as_json:
-        print_json({"images": known, "nodes": list(map(_document, rows)), "complaints": found})
+        document = {"images": known, "nodes": list(map(_document, rows)), "complaints": found}
+        print_json({**document, "mirror": mirrored})
     else:
         _print(known, rows)
+        if mirrored is not None:
+            age = _duration(_age_s(mirrored, now_ns))
+            click.echo(f"\nthis is a mirror of {mirrored.where}, complete as of {age} ago")
     if found:
         raise StaleError(
             "; ".join(found), hint="'haoscar-pxe sync' on the standby, or docs/sync.md"
         )
+
+
+def _age_s(mirrored: MirrorRecord, now_ns: int) -> float:
+    return (now_ns - mirrored.at_ns) / 1e9
 
 
 def _captured(site: Site, image: str) -> Iterator[Captured]:

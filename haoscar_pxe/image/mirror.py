@@ -43,8 +43,13 @@ TRIES: Final = 3
 
 @dataclass(slots=True)
 class MirrorReport:
-    """What a run did. taken: (image, generation). was_there: generations that were here before."""
+    """What a run did.
 
+    taken: (image, generation). was_there: generations that were here before. offered: the numbers
+    of each image that was asked for, at the origin.
+    """
+
+    offered: dict[str, list[int]] = field(default_factory=dict)
     taken: list[tuple[str, int]] = field(default_factory=list)
     was_there: int = 0
     packs: int = 0
@@ -77,7 +82,8 @@ class Mirror:
                 f"{self._origin} has no image {', '.join(unknown)}",
                 hint=f"it has: {', '.join(offered) or 'none yet'}",
             )
-        for image in images or offered:
+        self._report.offered = {image: offered[image] for image in images or offered}
+        for image in self._report.offered:
             with self._repository.receiving(image) as folder:
                 self._take_image(image, offered[image], folder)
         return self._report

@@ -100,13 +100,18 @@ def new_node(
     )
 
 
-def checked(node: Node) -> Node:
-    """The same node. Raises NodeError when a name, an interface or the disk cannot be right."""
-    if not _NAME.fullmatch(node.name):
+def check_name(name: str) -> None:
+    """Raises NodeError unless name can be a host's."""
+    if not _NAME.fullmatch(name):
         raise NodeError(
-            f"'{node.name}' is no host name",
+            f"'{name}' is no host name",
             hint="lower-case letters, digits and hyphens, as in standby or head2.cluster.example",
         )
+
+
+def checked(node: Node) -> Node:
+    """The same node. Raises NodeError when a name, an interface or the disk cannot be right."""
+    check_name(node.name)
     if not node.interfaces:
         raise NodeError(f"node {node.name} has no interface, so it can never ask for anything")
     if not _DISK.fullmatch(node.disk):

@@ -12,9 +12,7 @@ before a write is read under the write lock. Nothing else may know that this is 
 from __future__ import annotations
 
 import sqlite3
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
 from pathlib import Path
@@ -22,6 +20,7 @@ from pathlib import Path
 import msgspec
 
 from haoscar_pxe.errors import NodeError
+from haoscar_pxe.nodes.database import Database
 from haoscar_pxe.nodes.node import Node
 from haoscar_pxe.nodes.order import NodeEvent
 
@@ -32,7 +31,6 @@ _SCHEMA = """
         id INTEGER PRIMARY KEY, name TEXT NOT NULL, at_ns INTEGER NOT NULL, record BLOB NOT NULL);
     CREATE INDEX IF NOT EXISTS events_of ON events (name, id);
 """
-BUSY_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +48,11 @@ class Registry:
     def __init__(self, path: Path) -> None:
         """Open or make it. Raises NodeError if the file cannot be used."""
         self.path = path
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._writing = _Connection(path)
-            self._writing.connection.execute("PRAGMA journal_mode = WAL")
-            self._writing.connection.executescript(_SCHEMA)
-            self._reading = _Connection(path)
-        except (OSError, sqlite3.Error) as error:
-            raise NodeError(
-                f"the registry {path} cannot be used: {error}",
-                hint="check paths.state in the configuration, and who may write there",
-            ) from error
+        self._database = Database(path, _SCHEMA)
 
     def add(self, node: Node) -> None:
         """Add a node. Raises NodeError: its name, a MAC or an address is taken."""
-        with self._writing.transaction("IMMEDIATE") as connection:
+        with self._database.writing() as connection:
             if connection.execute("SELECT 1 FROM nodes WHERE name = ?", (node.name,)).fetchone():
                 raise NodeError(
                     f"there is a node {node.name} already",
@@ -74,7 +62,7 @@ class Registry:
 
     def change(self, name: str, how: Callable[[Node], Node]) -> Node:
         """Replace a node by how(node), in one transaction. Raises NodeError as `get` and `add`."""
-        with self._writing.transaction("IMMEDIATE") as connection:
+        with self._database.writing() as connection:
             changed = how(_get(connection, name))
             connection.execute("DELETE FROM claims WHERE name = ?", (name,))
             _put(connection, changed)
@@ -82,7 +70,7 @@ class Registry:
 
     def remove(self, name: str) -> Node:
         """Forget a node and its events; returns what it was. Raises NodeError if unknown."""
-        with self._writing.transaction("IMMEDIATE") as connection:
+        with self._database.writing() as connection:
             node = _get(connection, name)
             for table in ("nodes", "claims", "events"):
                 connection.execute(f"DELETE FROM {table} WHERE name = ?", (name,))
@@ -90,7 +78,7 @@ class Registry:
 
     def get(self, name: str) -> Node:
         """The node of that name. Raises NodeError naming the known ones."""
-        with self._reading.transaction("DEFERRED") as connection:
+        with self._database.reading() as connection:
             return _get(connection, name)
 
     def by_mac(self, mac: str) -> Node | None:
@@ -107,13 +95,13 @@ class Registry:
 
     def nodes(self) -> list[Node]:
         """All nodes, by name."""
-        with self._reading.transaction("DEFERRED") as connection:
+        with self._database.reading() as connection:
             rows = connection.execute("SELECT record FROM nodes ORDER BY name").fetchall()
         return [_decode(record) for (record,) in rows]
 
     def record(self, name: str, event: NodeEvent, at_ns: int) -> None:
         """Keep what a node reported."""
-        with self._writing.transaction("IMMEDIATE") as connection:
+        with self._database.writing() as connection:
             connection.execute(
                 "INSERT INTO events (name, at_ns, record) VALUES (?, ?, ?)",
                 (name, at_ns, msgspec.json.encode(event)),
@@ -121,7 +109,7 @@ class Registry:
 
     def events(self, name: str, after: int = 0) -> list[RecordedEvent]:
         """What a node reported, in order; only numbers above `after`."""
-        with self._reading.transaction("DEFERRED") as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT id, at_ns, record FROM events WHERE name = ? AND id > ? ORDER BY id",
                 (name, after),
@@ -133,36 +121,14 @@ class Registry:
 
     def close(self) -> None:
         """Let go of the file."""
-        self._reading.connection.close()
-        self._writing.connection.close()
+        self._database.close()
 
     def _owner(self, claim: str) -> Node | None:
-        with self._reading.transaction("DEFERRED") as connection:
+        with self._database.reading() as connection:
             row = connection.execute(
                 "SELECT record FROM nodes JOIN claims USING (name) WHERE claim = ?", (claim,)
             ).fetchone()
         return _decode(row[0]) if row else None
-
-
-class _Connection:
-    """A connection that one thread uses at a time."""
-
-    def __init__(self, path: Path) -> None:
-        self.connection = sqlite3.connect(
-            path, timeout=BUSY_TIMEOUT_S, check_same_thread=False, isolation_level=None
-        )
-        self._lock = threading.Lock()
-
-    @contextmanager
-    def transaction(self, kind: str) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            self.connection.execute(f"BEGIN {kind}")
-            try:
-                yield self.connection
-            except BaseException:
-                self.connection.execute("ROLLBACK")
-                raise
-            self.connection.execute("COMMIT")
 
 
 def _get(connection: sqlite3.Connection, name: str) -> Node:

@@ -59,6 +59,10 @@ class Answers(Protocol):
         """Whose manifests and packs "Authorization: Bearer <token>" opens; None: nobody's."""
         ...
 
+    def images(self, reads: Reads) -> bytes:
+        """JSON: the numbers of the generations of each image that may be read."""
+        ...
+
     def manifest(self, image: str, generation: int) -> Path | None:
         """The signed manifest's file."""
         ...

@@ -4,10 +4,12 @@
     GET  /v1/order?mac=<MAC>                the install order of that node, as JSON
     GET  /v1/sync                           what an installed node is to become, as JSON; its token
     POST /v1/events                         a NodeEvent, as JSON; needs the order's token
+    GET  /images                            {image: [generation, …]}, as JSON
     GET  /images/<image>/<generation>.manifest
     GET  /images/<image>/<generation>.packs the ids of all packs of a generation, as JSON
     GET  /images/<image>/<from>-<to>.delta  what generation <to> has and <from> lacks
-    GET  /packs/<id>.pack                   all four need the order's token, and are of its image
+    GET  /packs/<id>.pack                   all five need a token: an order's is for its image, a
+                                            mirror's for all
     GET  /health                            what was counted so far, as JSON
     GET  /metrics                           the same and the process, for Prometheus
 
@@ -42,7 +44,7 @@ NAME: Final = "[0-9A-Za-z][0-9A-Za-z._-]*"  # matched before %-escapes are undon
 FOREVER: Final = "private, max-age=31536000, immutable"  # named by content, and not for everybody
 REVALIDATED: Final = "private, no-cache"  # the generations of these numbers may become others
 JSON: Final = "application/json"
-NO_TOKEN: Final = Refusal(401, "this needs the token of an install order")
+NO_TOKEN: Final = Refusal(401, "this needs the token of an install order, or of a mirror")
 NO_GENERATION: Final = Refusal(404, "there is no such generation")
 
 
@@ -58,6 +60,7 @@ def make_application(answers: Answers, counters: Counters) -> web.Application:
             web.get("/v1/order", handlers.order),
             web.get("/v1/sync", handlers.sync_order),
             web.post("/v1/events", handlers.event),
+            web.get("/images", handlers.images),
             web.get(f"/images/{{image:{NAME}}}/{generation}.manifest", handlers.manifest),
             web.get(f"/images/{{image:{NAME}}}/{generation}.packs", handlers.packs_of),
             web.get(
@@ -111,6 +114,13 @@ class HttpService:
         body = await request.read()
         refusal = await asyncio.to_thread(self._answers.event, _token(request), body)
         return web.Response(status=204) if refusal is None else refused(refusal)
+
+    async def images(self, request: web.Request) -> web.StreamResponse:
+        """Which generations there are, of the images that the token opens."""
+        if (reads := await self._reads(request)) is None:
+            return refused(NO_TOKEN)
+        found = await asyncio.to_thread(self._answers.images, reads)
+        return web.Response(body=found, content_type=JSON, headers={"Cache-Control": REVALIDATED})
 
     async def manifest(self, request: web.Request) -> web.StreamResponse:
         """The signed manifest of a generation."""

@@ -61,6 +61,9 @@ class FixedAnswers:
     def reads(self, token: str) -> Reads | None:
         return Reads(frozenset(["primary"])) if token == TOKEN else None
 
+    def images(self, reads: Reads) -> bytes:
+        return b'{"primary": [1]}' if reads.covers("primary") else b"{}"
+
     def manifest(self, image: str, generation: int) -> Path | None:
         return self.stored.get(f"{image}/{generation}")
 

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
 
+from haoscar_pxe.serve.answers import Answers
 from haoscar_pxe.serve.options import Endpoints, ServeOptions
 from haoscar_pxe.serve.server import serve
-from tests.unit.serve.fixed_answers import FixedAnswers
 
 OPTIONS = ServeOptions(
     interface="lo",
@@ -38,7 +38,7 @@ class Serving:
 
 
 @asynccontextmanager
-async def serving(answers: FixedAnswers, options: ServeOptions = OPTIONS) -> AsyncIterator[Serving]:
+async def serving(answers: Answers, options: ServeOptions = OPTIONS) -> AsyncIterator[Serving]:
     """Serve while the block runs; a server that fails or does not stop fails the test."""
     loop = asyncio.get_running_loop()
     bound: asyncio.Future[Endpoints] = loop.create_future()
