@@ -9,13 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
+import msgspec
 
 from haoscar_pxe.cli.output import json_option, moment, print_json, print_table, size
 from haoscar_pxe.cli.site import Site, pass_site
-from haoscar_pxe.errors import HaoscarError, StaleError
+from haoscar_pxe.config_failover import FailoverConfig
+from haoscar_pxe.errors import FailoverError, HaoscarError, StaleError
 from haoscar_pxe.image.differing import new_bytes
 from haoscar_pxe.image.mirror_record import MirrorRecord, read_record
 from haoscar_pxe.image.page_entries import page_reader
+from haoscar_pxe.monitor.standing import Standing
+from haoscar_pxe.monitor.talk import ask
 from haoscar_pxe.nodes.registry import RecordedEvent
 from haoscar_pxe.nodes.staleness import Captured, Staleness, complaints, staleness
 
@@ -67,6 +71,8 @@ def status(site: Site, max_age: float | None, as_json: bool) -> None:
         print_json({**document, "mirror": mirrored})
     else:
         _print(known, rows)
+        for line in _heads(site.config.failover):
+            click.echo(f"\n{line}")
         if mirrored is not None:
             age = _duration(_age_s(mirrored, now_ns))
             click.echo(f"\nthis is a mirror of {mirrored.where}, complete as of {age} ago")
@@ -74,6 +80,18 @@ def status(site: Site, max_age: float | None, as_json: bool) -> None:
         raise StaleError(
             "; ".join(found), hint="'haoscar-pxe sync' on the standby, or docs/sync.md"
         )
+
+
+def _heads(config: FailoverConfig) -> list[str]:
+    """Who is active, in the words of this machine's monitor; nothing where there is no failover."""
+    if not config.network:
+        return []
+    try:
+        found = msgspec.convert(ask(Path(config.state), "status"), Standing)
+    except FailoverError as error:
+        return [f"failover: {error}"]
+    active = f"the {found.active} is active" if found.active else "NOBODY IS ACTIVE"
+    return [f"failover: {active}; if it died now: {found.if_active_died}"]
 
 
 def _age_s(mirrored: MirrorRecord, now_ns: int) -> float:

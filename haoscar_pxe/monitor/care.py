@@ -27,6 +27,8 @@ class Wishes:
     unwilling: str
     is_fit: bool
     is_stopped: bool
+    settled: int = 0
+    waits: bool = True
 
 
 class KeeperCare:
@@ -61,7 +63,11 @@ class KeeperCare:
         """Start the process, or start it again. Promises first: it grants nothing beyond them."""
         self.close()
         self._promises.raise_to(self._promises.limit + RESERVE)
-        settings = replace(self._settings, promised=self._promises.limit - RESERVE)
+        settings = replace(
+            self._settings,
+            promised=self._promises.limit - RESERVE,
+            tenures=self._settings.tenures.merged(self.report.tenures),
+        )
         self._link = KeeperLink(settings, self._heard, self._gone)
         self._guards = 0
         self._order()
@@ -94,6 +100,8 @@ class KeeperCare:
                     is_stopped=wishes.is_stopped,
                     limit=self._promises.limit,
                     guards=self._guards,
+                    settled=wishes.settled,
+                    waits=wishes.waits,
                 )
             )
 

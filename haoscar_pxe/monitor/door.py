@@ -43,7 +43,7 @@ class KernelDoor:
         self._socket.setblocking(False)
 
     def open(self, until: int) -> bool:
-        """See keeping.Door. It shuts at most PERMIT_MS + SLACK_MS before the instant."""
+        """See entrance.Door. It shuts at most PERMIT_MS + SLACK_MS before the instant."""
         for _ in range(TRIES):
             self._must(self._guard.permit(PERMIT_MS))
             timeout_ms = (until - self._clock()) // 1_000_000 - PERMIT_MS - SLACK_MS
@@ -54,7 +54,7 @@ class KernelDoor:
         return False
 
     def shut(self) -> None:
-        """See keeping.Door."""
+        """See entrance.Door."""
         self._must(self._guard.shut())
 
     def close(self) -> None:

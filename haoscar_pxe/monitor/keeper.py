@@ -23,8 +23,9 @@ from typing import Final
 
 from haoscar_pxe.monitor.addresses import Addresses
 from haoscar_pxe.monitor.door import KernelDoor, boottime_ns
+from haoscar_pxe.monitor.entrance import Entrance
 from haoscar_pxe.monitor.guard import Guard
-from haoscar_pxe.monitor.keeping import Entrance, Keeper
+from haoscar_pxe.monitor.keeping import Keeper
 from haoscar_pxe.monitor.lease import Member
 from haoscar_pxe.monitor.reports import (
     REPORT_EVERY_NS,

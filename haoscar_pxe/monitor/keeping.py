@@ -12,14 +12,23 @@ lease asks for it, who does neither says hello; and at once when a grant is over
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Final, Protocol, TypeAlias
+from dataclasses import replace
+from typing import Final, TypeAlias
 
 from haoscar_pxe.errors import FailoverError, WireError
 from haoscar_pxe.monitor.acceptor import Acceptor
 from haoscar_pxe.monitor.candidate import Standing, verdict
+from haoscar_pxe.monitor.entrance import Entrance
 from haoscar_pxe.monitor.holder import Holder
-from haoscar_pxe.monitor.lease import MAJORITY, NOTHING, Answer, Ask, Member, Release
+from haoscar_pxe.monitor.lease import (
+    MAJORITY,
+    NOTHING,
+    Answer,
+    Ask,
+    Member,
+    Release,
+    Tenures,
+)
 from haoscar_pxe.monitor.peer import Peer
 from haoscar_pxe.monitor.reports import ORDERS_LAST_NS, Orders, Report, Settings
 from haoscar_pxe.wire.heartbeat import Content, Flag, Kind, decode, encode
@@ -35,43 +44,14 @@ REST_NS: Final = 3_000_000_000
 """After a lease was given back on purpose, the other head has so long to take it."""
 BACKOFF_NS: Final = {Member.PRIMARY: 100_000_000, Member.STANDBY: 700_000_000}
 """After a lease without a majority; unequal, so that two who ask do not meet again."""
+WAS_REPLACED: Final = (
+    "was replaced by the other head, which has newer data; 'haoscar-pxe failover rejoin'"
+)
 OVERTAKING_NS: Final = 1_000_000_000
 """An open door's epoch is raised no sooner: others must first be allowed to grant a higher one."""
 
 Send: TypeAlias = Callable[[Member, bytes], None]
 """Sends a datagram to a peer over every network. What cannot be sent is lost."""
-
-
-class Door(Protocol):
-    """What lets traffic of the virtual addresses through, until an instant of `CLOCK_BOOTTIME`."""
-
-    def open(self, until: int) -> bool:
-        """Open it, or leave it as it is: False. Raises FailoverError: nothing guards it now."""
-        ...
-
-    def shut(self) -> None:
-        """Shut it now. Raises FailoverError: nothing guards it."""
-        ...
-
-
-class Face(Protocol):
-    """The virtual addresses on this machine's interfaces."""
-
-    def appear(self) -> str:
-        """Have them and say so to the segment; what could not be had, in words, or ""."""
-        ...
-
-    def vanish(self) -> bool:
-        """Have none of them; whether none is left."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Entrance:
-    """What only a head has: the door, and the addresses behind it."""
-
-    door: Door
-    face: Face
 
 
 class Keeper:
@@ -86,6 +66,7 @@ class Keeper:
         me, terms = settings.member, settings.terms
         self._acceptor = Acceptor.restarted(settings.promised, now, terms)
         self._holder = Holder(known=settings.promised)
+        self._tenures = settings.tenures
         self._beat_ns = terms.lease_ns // BEATS
         nonce = tokens()
         self._peers = {
@@ -165,6 +146,8 @@ class Keeper:
             peer.by_network[network] = now
         if content is not None:
             peer.said(content, now)
+            self._tenures = self._tenures.merged(Tenures(*content.tenures))
+            self._tenures = self._tenures.known(peer.member, peer.tenure)
             self._obey(peer.member, content, now)
             self.tick(now)
 
@@ -176,6 +159,7 @@ class Keeper:
             holder=self._acceptor.holder(now),
             reason=self._reason,
             highest=max(self._known(), self._acceptor.promised),
+            tenures=self._tenures,
             ended=self._ended,
             guards_gone=self._guards_gone,
             trouble=self._trouble,
@@ -227,6 +211,7 @@ class Keeper:
             self._let_go(f"gave the lease back: {error}", now, rest_ns=REST_NS)
             return
         self._opened_until = self._holder.door_until
+        self._tenures = self._tenures.known(self._settings.member, self._holder.tenure)
         if not was_open:
             self._reason = "was granted the lease by a majority"
             self._trouble = self._entrance.face.appear()
@@ -268,7 +253,11 @@ class Keeper:
             return "nothing guards the virtual addresses"
         if now - self._ordered_at > ORDERS_LAST_NS:
             return f"its monitor has said nothing for {ORDERS_LAST_NS // 1_000_000_000} s"
-        return self._orders.unwilling
+        orders = self._orders
+        was_replaced = self._tenures.was_replaced(self._settings.member, orders.settled)
+        if orders.waits and was_replaced and not self.is_active(now):
+            return WAS_REPLACED
+        return orders.unwilling
 
     def _is_willing(self, now: int) -> bool:
         """Whether it would take the lease if it could: the others need not wait for a deaf head."""
@@ -376,6 +365,7 @@ class Keeper:
             epoch=epoch,
             stamp=stamp,
             promised=self._acceptor.promised,
+            tenures=(self._tenures.primary, self._tenures.standby),
             holder=self._acceptor.holder(now),
         )
         beat = self._peers[peer].session.say(content)

@@ -45,6 +45,37 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
+class Tenures:
+    """The latest epoch in which each head is known to have been active; 0: never.
+
+    They tell whose data are newer, also after all three were down: each member keeps them, and
+    says them with every heartbeat.
+    """
+
+    primary: int = 0
+    standby: int = 0
+
+    def of(self, head: Member) -> int:
+        """The head's; the witness has none."""
+        return {Member.PRIMARY: self.primary, Member.STANDBY: self.standby}.get(head, 0)
+
+    def known(self, head: Member, epoch: int) -> Tenures:
+        """With one more thing known."""
+        if head is Member.PRIMARY:
+            return self.merged(Tenures(primary=epoch))
+        return self.merged(Tenures(standby=epoch)) if head is Member.STANDBY else self
+
+    def merged(self, others: Tenures) -> Tenures:
+        """What is known to either."""
+        return Tenures(max(self.primary, others.primary), max(self.standby, others.standby))
+
+    def was_replaced(self, head: Member, settled: int) -> bool:
+        """Whether the other head was active after this one. settled: up to there they are one."""
+        other = Member.STANDBY if head is Member.PRIMARY else Member.PRIMARY
+        return settled < self.of(head) < self.of(other)
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """A head asks an acceptor for the lease, or for its renewal. stamp: when, by its own clock."""
 

@@ -15,28 +15,29 @@ import msgspec
 
 from haoscar_pxe.errors import FailoverError
 from haoscar_pxe.image.durable import sync_folder
+from haoscar_pxe.monitor.lease import Member, Tenures
+from haoscar_pxe.monitor.reports import NO_TENURES
 
 NAME: Final = "past.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """tenure: the epoch in which it was active last, 0 never. other_tenure: the other head's last.
+    """tenures: when each head was active last, as far as this member knows.
 
     settled: the epoch up to which the administrator has brought the two together. maintenance: why
     it shall not become active, "" if it may.
     """
 
     member: str
-    tenure: int = 0
-    other_tenure: int = 0
+    tenures: Tenures = NO_TENURES
     settled: int = 0
     maintenance: str = ""
 
     @property
     def was_replaced(self) -> bool:
         """Whether the other head was active after this one, and nobody has settled that yet."""
-        return self.settled < self.tenure < self.other_tenure
+        return self.tenures.was_replaced(Member[self.member.upper()], self.settled)
 
 
 def read_past(folder: Path, member: str) -> Past:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from haoscar_pxe.monitor.keeping import WAS_REPLACED
 from haoscar_pxe.monitor.past import Past
 from haoscar_pxe.monitor.reports import PeerReport
 
@@ -49,7 +50,7 @@ def unwilling(now: Circumstances) -> str:
     if now.is_active:
         return ""
     if now.past.was_replaced and not now.rejoins:
-        return "was replaced by the other head, which has newer data; 'haoscar-pxe failover rejoin'"
+        return WAS_REPLACED
     if now.age_s is not None and 0 < now.oldest_s < now.age_s:
         return f"its generation is {now.age_s:.0f} s old, more than {now.oldest_s} s"
     return ""

@@ -14,9 +14,10 @@ import msgspec
 
 from haoscar_pxe.errors import FailoverError
 from haoscar_pxe.monitor.guard import Guard
-from haoscar_pxe.monitor.lease import Member, Terms
+from haoscar_pxe.monitor.lease import Member, Tenures, Terms
 
 REPORT_EVERY_NS: Final = 250_000_000
+NO_TENURES: Final = Tenures()
 ORDERS_LAST_NS: Final = 10_000_000_000
 
 Network: TypeAlias = tuple[str, ...]
@@ -28,6 +29,7 @@ class Settings:
     """All that a keeper has to know. guard: None for the witness, which has no door.
 
     promised: no epoch up to this one is granted; at least the highest granted before the start.
+    tenures: what was known before.
     """
 
     member: Member
@@ -36,6 +38,7 @@ class Settings:
     port: int
     key: bytes
     promised: int
+    tenures: Tenures
     guard: Guard | None
 
 
@@ -46,7 +49,8 @@ class Orders:
     unwilling: why this head shall not have the lease, "" if it may. is_fit: its interfaces work.
     is_stopped: none of its services that write shared data runs.
     limit: epochs up to this one may be granted; a restarted keeper will promise as much.
-    guards: how often the guard was put back after the keeper had found it gone.
+    guards: how often the guard was put back after the keeper had found it gone. settled, waits: one
+    that waits for a person does not ask if it was replaced in an epoch after `settled`.
     """
 
     unwilling: str
@@ -54,6 +58,8 @@ class Orders:
     is_stopped: bool
     limit: int
     guards: int = 0
+    settled: int = 0
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +87,9 @@ class Report:
 
     is_active: the door is open. tenure: the epoch for which it was opened last, 0 if never.
     holder: to whom its own acceptor has granted the lease. reason: why it is so. highest: the
-    highest epoch that it knows of. ended: why its last tenure ended. guards_gone: how often the
-    door could not be worked any more. trouble: with the addresses, in words.
+    highest epoch that it knows of. tenures: as far as it knows. ended: why its last tenure ended.
+    guards_gone: how often the door could not be worked any more. trouble: with the addresses, in
+    words.
     """
 
     is_active: bool
@@ -90,6 +97,7 @@ class Report:
     holder: Member | None
     reason: str
     highest: int
+    tenures: Tenures = NO_TENURES
     ended: str = ""
     guards_gone: int = 0
     trouble: str = ""

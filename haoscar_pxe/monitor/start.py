@@ -18,7 +18,7 @@ from haoscar_pxe.config_failover import MEMBERS, FailoverConfig
 from haoscar_pxe.errors import CommandError, FailoverError, InstallError
 from haoscar_pxe.install.sync.record import HOLD, own_folder, read_record
 from haoscar_pxe.monitor.guard import Guard, VirtualAddress
-from haoscar_pxe.monitor.lease import Member, Terms
+from haoscar_pxe.monitor.lease import Member, Tenures, Terms
 from haoscar_pxe.monitor.promise import Promises
 from haoscar_pxe.monitor.reports import Settings
 from haoscar_pxe.monitor.supervisor import Monitor, Surroundings
@@ -101,6 +101,7 @@ def settings_of(config: FailoverConfig, member: Member, key: bytes, run: Run) ->
         port=config.port,
         key=key,
         promised=0,
+        tenures=Tenures(),
         guard=guard,
     )
 

@@ -73,7 +73,12 @@ class Monitor:
         self._fence = Fence(argv, config.fence_timeout_s, self._history)
         self._past = read_past(around.folder, self._name)
         self._keeper = KeeperCare(
-            settings, promises, self._history, self._install_guard, self._heard, self._keeper_ended
+            replace(settings, tenures=self._past.tenures),
+            promises,
+            self._history,
+            self._install_guard,
+            self._heard,
+            self._keeper_ended,
         )
         self._moving = ""
         self._serving = False
@@ -139,7 +144,8 @@ class Monitor:
 
     def rejoin(self) -> str:
         """The administrator says that nothing on this head is newer than on the other one."""
-        self._remember(replace(self._past, settled=max(self._past.settled, self._highest_tenure())))
+        tenures = self._past.tenures
+        self._remember(replace(self._past, settled=max(tenures.primary, tenures.standby)))
         self._history.note("rejoined", "the administrator settled what the two heads have")
         self._wish()
         return "may take over again"
@@ -168,9 +174,6 @@ class Monitor:
         return next(
             (p for p in self._report.peers if p.member in heads and p.member is not me), None
         )
-
-    def _highest_tenure(self) -> int:
-        return max(self._past.tenure, self._past.other_tenure)
 
     def _circumstances(self) -> Circumstances:
         return Circumstances(
@@ -201,11 +204,9 @@ class Monitor:
     def _heard(self) -> None:
         """The keeper's report changed: first what follows from it, then what is written down."""
         self._follow()
-        other = self._other
-        if self._report.is_active and self._report.tenure > self._past.tenure:
-            self._remember(replace(self._past, tenure=self._report.tenure))
-        if other and other.is_active and other.tenure > self._past.other_tenure:
-            self._remember(replace(self._past, other_tenure=other.tenure))
+        tenures = self._past.tenures.merged(self._report.tenures)
+        if tenures != self._past.tenures:
+            self._remember(replace(self._past, tenures=tenures))
         self._services.look_again()
 
     def _keeper_ended(self) -> None:
@@ -219,7 +220,15 @@ class Monitor:
 
     def _wish(self) -> None:
         now = self._circumstances()
-        self._keeper.wish(Wishes(unwilling(now), not now.down, self._services.is_stopped))
+        self._keeper.wish(
+            Wishes(
+                unwilling=unwilling(now),
+                is_fit=not now.down,
+                is_stopped=self._services.is_stopped,
+                settled=self._past.settled,
+                waits=not now.rejoins,
+            )
+        )
 
     async def _give_orders(self) -> None:
         """Say again and again what is wanted: interfaces and services change."""
@@ -243,7 +252,8 @@ class Monitor:
         self._history.note("active", self._report.reason, epoch)
         if self._report.trouble:
             self._history.note("address missing", self._report.trouble, epoch, "alert")
-        self._remember(replace(self._past, tenure=epoch))
+        tenures = self._past.tenures.known(self._settings.member, epoch)
+        self._remember(replace(self._past, tenures=tenures))
         try:
             self._around.hold(epoch)
         except OSError as error:
@@ -288,7 +298,7 @@ class Monitor:
         if self._announcing is not None:
             self._announcing.cancel()
         self._services.want(network=False, writing=False)
-        self._history.note("passive", reason, self._past.tenure)
+        self._history.note("passive", reason, self._past.tenures.of(self._settings.member))
 
     def _remember(self, past: Past) -> None:
         self._past = past

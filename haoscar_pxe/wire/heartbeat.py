@@ -22,7 +22,7 @@ KEY_BYTES: Final = 32
 TOKEN_BYTES: Final = 8
 NO_TOKEN: Final = bytes(TOKEN_BYTES)
 NOBODY: Final = 0xFF
-_FIELDS: Final = struct.Struct("!4sBBBB8sQ8s8sQQQB7x")
+_FIELDS: Final = struct.Struct("!4sBBBB8sQ8s8sQQQQQB7x")
 TAG_BYTES: Final = 32
 SIZE_BYTES: Final = _FIELDS.size + TAG_BYTES
 _SENDERS: Final = 3
@@ -60,7 +60,8 @@ class Content:
     """What is said. Numbers are 0 where a kind has no use for them.
 
     epoch, stamp: of the question that is asked or answered; a release's highest epoch. promised:
-    the highest epoch that the sender's acceptor knows of. holder: whom it has granted the lease,
+    the highest epoch that the sender's acceptor knows of. tenures: the last epochs in which primary
+    and standby are known to have been active. holder: whom the sender has granted the lease,
     None if nobody; 0 primary, 1 standby, 2 witness, as everywhere here.
     """
 
@@ -69,6 +70,7 @@ class Content:
     epoch: int = 0
     stamp: int = 0
     promised: int = 0
+    tenures: tuple[int, int] = (0, 0)
     holder: int | None = None
 
 
@@ -94,7 +96,7 @@ def encode(beat: Heartbeat, key: bytes) -> bytes:
     fields = _FIELDS.pack(
         *(MAGIC, said.kind, beat.sender, beat.receiver, said.flags),
         *(beat.nonce, beat.sequence, beat.challenge, beat.echo),
-        *(said.epoch, said.stamp, said.promised),
+        *(said.epoch, said.stamp, said.promised, *said.tenures),
         NOBODY if said.holder is None else said.holder,
     )
     return fields + _tag(fields, key)
@@ -108,7 +110,7 @@ def decode(datagram: bytes, key: bytes) -> Heartbeat:
     if not hmac.compare_digest(tag, _tag(fields, key)):
         raise WireError("a heartbeat with another key, or a forged one")
     magic, kind, sender, receiver, flags, *rest = _FIELDS.unpack(fields)
-    nonce, sequence, challenge, echo, epoch, stamp, promised, holder = rest
+    nonce, sequence, challenge, echo, epoch, stamp, promised, primary, standby, holder = rest
     if magic != MAGIC:
         raise WireError(f"a heartbeat of another version: {magic!r}")
     if kind not in list(Kind) or flags & ~int(
@@ -127,6 +129,7 @@ def decode(datagram: bytes, key: bytes) -> Heartbeat:
         epoch=epoch,
         stamp=stamp,
         promised=promised,
+        tenures=(primary, standby),
         holder=None if holder == NOBODY else holder,
     )
     return Heartbeat(sender, receiver, nonce, sequence, challenge, echo, said)

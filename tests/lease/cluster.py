@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from itertools import count
 from random import Random
 
-from haoscar_pxe.monitor.keeping import Entrance, Keeper
-from haoscar_pxe.monitor.lease import HEADS, Member, Terms
+from haoscar_pxe.monitor.entrance import Entrance
+from haoscar_pxe.monitor.keeping import Keeper
+from haoscar_pxe.monitor.lease import HEADS, Member, Tenures, Terms
 from haoscar_pxe.monitor.reports import Orders, Settings
 
 MS = 1_000_000
@@ -82,6 +83,8 @@ class Cluster:
         self.frozen: set[Member] = set()
         self.unwilling = dict.fromkeys(HEADS, "")
         self.limits = dict.fromkeys(Member, LIMIT)
+        self.tenures_kept = dict.fromkeys(Member, Tenures())
+        self.waits = False
         self.tenures: list[tuple[int, Member]] = []
         self.faults: list[str] = []
         self._mail: list[tuple[int, int, Member, bytes]] = []
@@ -97,7 +100,9 @@ class Cluster:
         if door is not None:
             door.shut()
             door.vanish()
-        settings = Settings(member, self.terms, (NETWORK,), 1, bytes(32), promised, None)
+        settings = Settings(
+            member, self.terms, (NETWORK,), 1, bytes(32), promised, self.tenures_kept[member], None
+        )
         self.keepers[member] = Keeper(
             settings,
             Entrance(door, door) if door else None,
@@ -141,11 +146,12 @@ class Cluster:
 
     def _order(self, member: Member) -> None:
         keeper = self.keepers[member]
+        self.tenures_kept[member] = keeper.report(self.now).tenures
         highest = keeper.report(self.now).highest
         if highest > self.limits[member] - LIMIT // 2:
             self.limits[member] = highest + LIMIT
         unwilling = self.unwilling.get(member, "")
-        keeper.told(Orders(unwilling, True, True, self.limits[member]), self.now)
+        keeper.told(Orders(unwilling, True, True, self.limits[member], waits=self.waits), self.now)
 
     def _post(self, sender: Member, receiver: Member, datagram: bytes) -> None:
         weather = self.weather

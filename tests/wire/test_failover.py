@@ -129,6 +129,21 @@ def test_a_primary_that_was_replaced_waits_until_the_administrator_settled_it(
     assert ground.wait_active("primary")
 
 
+def test_after_a_power_cut_of_all_the_head_with_older_data_stays_passive(ground: Ground) -> None:
+    """The standby took over and wrote; then everything lost its power, and the primary is back."""
+    ground.hosts["primary"].die()
+    assert ground.wait_active("standby")
+    wait_remembered(ground)
+    ground.hosts["standby"].die()
+    ground.hosts["witness"].die()
+    ground.hosts["witness"].reboot()
+    ground.hosts["primary"].reboot()
+    assert not ground.wait_active("primary", within_s=4)
+    assert "was replaced by the other head" in refused(ground, "primary", "status")
+    ground.hosts["standby"].reboot()
+    assert ground.wait_active("standby")
+
+
 def test_a_head_in_maintenance_takes_nothing(ground: Ground) -> None:
     command(ground, "standby", "maintenance", "on", "--reason", "a new disk")
     wait_unwilling(ground)
@@ -190,6 +205,17 @@ def wait_for(ground: Ground, host: str, running: list[str]) -> None:
             return
         time.sleep(0.05)
     pytest.fail(f"{host} runs {found['running']}, not {running}\n{ground.logs()}")
+
+
+def wait_remembered(ground: Ground) -> None:
+    """Until the witness has written down that the standby was active."""
+    past = ground.hosts["witness"].folder / "state/past.json"
+    until = time.monotonic() + 5
+    while time.monotonic() < until:
+        if past.exists() and json.loads(past.read_bytes())["tenures"]["standby"]:
+            return
+        time.sleep(0.05)
+    pytest.fail("the witness does not remember the standby's tenure")
 
 
 def wait_unwilling(ground: Ground) -> None:

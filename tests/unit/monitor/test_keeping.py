@@ -127,6 +127,23 @@ def test_after_the_restart_of_all_there_is_one_active_head_again(cluster: Cluste
     assert not cluster.faults
 
 
+def test_after_all_were_down_the_head_with_older_data_does_not_take_over(
+    cluster: Cluster,
+) -> None:
+    """The standby took over from a dead primary; then the power went for all of them."""
+    cluster.waits = True
+    cluster.kill(PRIMARY)
+    assert cluster.run_until(STANDBY) > 0
+    cluster.run(2_000)
+    cluster.kill(STANDBY)
+    cluster.start(WITNESS)
+    cluster.start(PRIMARY)
+    assert cluster.run_until(PRIMARY, 5_000) == -1
+    assert "was replaced" in cluster.keepers[PRIMARY].report(cluster.now).reason
+    cluster.start(STANDBY)
+    assert 0 <= cluster.run_until(STANDBY) <= 1_500
+
+
 def test_without_orders_the_lease_is_given_back(cluster: Cluster) -> None:
     """Its monitor is gone or frozen: nobody looks after the services."""
     keeper = cluster.keepers[PRIMARY]

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from haoscar_pxe.errors import FailoverError
+from haoscar_pxe.monitor.lease import Tenures
 from haoscar_pxe.monitor.past import Past, read_past, write_past
 
-PAST = Past("primary", tenure=3, other_tenure=5, settled=1, maintenance="a new disk")
+PAST = Past("primary", Tenures(3, 5), settled=1, maintenance="a new disk")
 
 
 def test_what_was_written_is_remembered(tmp_path: Path) -> None:

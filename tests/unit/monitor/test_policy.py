@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from haoscar_pxe.monitor.lease import Member
+from haoscar_pxe.monitor.lease import Member, Tenures
 from haoscar_pxe.monitor.past import Past
 from haoscar_pxe.monitor.policy import Circumstances, may_write, unwilling, why_not_move
 from haoscar_pxe.monitor.reports import PeerReport
 
 WELL = PeerReport(Member.STANDBY, True, (5,), is_fit=True, is_willing=True, is_stopped=True)
-ACTIVE = Circumstances(is_active=True, past=Past("primary", tenure=7), other=WELL)
+ACTIVE = Circumstances(is_active=True, past=Past("primary", Tenures(primary=7)), other=WELL)
 PASSIVE = Circumstances(is_active=False, past=Past("primary"), other=WELL)
 
 
@@ -44,19 +44,19 @@ def test_an_active_head_without_carrier_stays_where_nobody_can_do_better(
 
 
 def test_a_head_that_was_replaced_waits_for_the_administrator() -> None:
-    past = Past("primary", tenure=7, other_tenure=9)
+    past = Past("primary", Tenures(7, 9))
     assert "was replaced" in unwilling(replace(PASSIVE, past=past))
     assert unwilling(replace(PASSIVE, past=past, rejoins=True)) == ""
     assert unwilling(replace(PASSIVE, past=replace(past, settled=9))) == ""
 
 
 def test_a_head_that_is_replaced_again_after_it_was_settled_waits_again() -> None:
-    past = Past("primary", tenure=11, other_tenure=12, settled=9)
+    past = Past("primary", Tenures(11, 12), settled=9)
     assert "was replaced" in unwilling(replace(PASSIVE, past=past))
 
 
 def test_a_standby_was_not_replaced_by_a_primary_that_is_active_for_the_first_time() -> None:
-    assert unwilling(replace(PASSIVE, past=Past("standby", tenure=0, other_tenure=9))) == ""
+    assert unwilling(replace(PASSIVE, past=Past("standby", Tenures(9, 0)))) == ""
 
 
 def test_a_generation_that_is_too_old_keeps_a_standby_out_but_not_one_that_serves() -> None:

@@ -30,13 +30,16 @@ ASKING = Heartbeat(
     sequence=7,
     challenge=b"fromhere",
     echo=b"fromther",
-    content=Content(Kind.ASK, Flag.FIT | Flag.WILLING, epoch=65536, stamp=10**12, promised=3),
+    content=Content(
+        Kind.ASK, Flag.FIT | Flag.WILLING, epoch=65536, stamp=10**12, promised=3, tenures=(2, 0)
+    ),
 )
 EXAMPLE = bytes.fromhex(
     "48584831 01 01 02 0c"
     "70726f6365737331 0000000000000007 66726f6d68657265 66726f6d74686572"
-    "0000000000010000 000000e8d4a51000 0000000000000003 ff 00000000000000"
-    "2c5475f292b3b23d02303c012af897db461ec4a40e45e7157ad7a0b7b1f85530"
+    "0000000000010000 000000e8d4a51000 0000000000000003"
+    "0000000000000002 0000000000000000 ff 00000000000000"
+    "8d930adf4517d088eaa3f980ee3a739c534a234872e56f7a4f9984526e83f672"
 )
 u64 = st.integers(0, 2**64 - 1)
 token = st.binary(min_size=8, max_size=8)
@@ -48,6 +51,7 @@ contents = st.builds(
     epoch=u64,
     stamp=u64,
     promised=u64,
+    tenures=st.tuples(u64, u64),
     holder=st.sampled_from([None, 0, 1, 2]),
 )
 
@@ -94,12 +98,12 @@ def test_another_clusters_key_is_not_ours() -> None:
         (5, 2, "from member 2 to member 2"),
         (6, 3, "to member 3"),
         (7, 0x20, "flags 0x20"),
-        (64, 3, "member 3 holds"),
-        (71, 1, "reserved bytes"),
+        (80, 3, "member 3 holds"),
+        (87, 1, "reserved bytes"),
     ],
 )
 def test_a_member_that_says_nonsense_is_refused(at: int, value: int, why: str) -> None:
-    fields = bytearray(EXAMPLE[:72])
+    fields = bytearray(EXAMPLE[:-32])
     fields[at] = value
     with pytest.raises(WireError, match=why):
         decode(bytes(fields) + tag(bytes(fields)), KEY)
