@@ -139,7 +139,8 @@ def test_after_a_power_cut_of_all_the_head_with_older_data_stays_passive(ground:
     ground.hosts["witness"].reboot()
     ground.hosts["primary"].reboot()
     assert not ground.wait_active("primary", within_s=4)
-    assert "was replaced by the other head" in refused(ground, "primary", "status")
+    assert "'haoscar-pxe failover rejoin'" in refused(ground, "primary", "status")
+    assert "was replaced by the other head" in ground.hosts["primary"].standing()["unwilling"]
     ground.hosts["standby"].reboot()
     assert ground.wait_active("standby")
 
