@@ -95,9 +95,13 @@ class InstallConfig:
 
 @dataclass(frozen=True, slots=True)
 class CaptureConfig:
-    """exclude: absolute paths that never belong to an image."""
+    """exclude: absolute paths that never belong to an image. snapshots, snapshot_percent: of the
+    head's storage, see `capture.snapshot.sight.Wish`.
+    """
 
     exclude: tuple[str, ...] = ()
+    snapshots: Literal["auto", "off", "require"] = "auto"
+    snapshot_percent: int = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +261,9 @@ def check(config: Config) -> list[str]:
         for path in config.sync.keep
         if not path.startswith("/") or not path.strip("/")
     ]
+    if not 1 <= config.capture.snapshot_percent <= 100:
+        percent = config.capture.snapshot_percent
+        problems.append(f"capture.snapshot_percent: {percent} is not between 1 and 100")
     return problems + failover_problems(config.failover) + _head_problems(config.head)
 
 

@@ -20,6 +20,7 @@ from haoscar_pxe.capture.files.statuses import StatusLog, load_statuses
 from haoscar_pxe.capture.files.taking import Subject, take
 from haoscar_pxe.capture.hooks import Hooks, quiesced
 from haoscar_pxe.capture.report import CaptureReport, report_of
+from haoscar_pxe.capture.snapshot.sight import Wish
 from haoscar_pxe.command import Run, run
 from haoscar_pxe.errors import IntegrityError
 from haoscar_pxe.image.layout import DiskLayout
@@ -42,7 +43,7 @@ class CaptureOptions:
     running head, so its disks and kernel are asked for. hooks: what quiesces it. full:
     read every file, also those that look as they did at the last capture. sealing: which files are
     secrets, and the key that seals them. trusted: whose generations before are believed, None for
-    the signer's alone.
+    the signer's alone. wish: whether it is read from snapshots.
     """
 
     root: Path
@@ -54,6 +55,7 @@ class CaptureOptions:
     hooks: Hooks = field(default_factory=Hooks)
     full: bool = False
     trusted: TrustedKeys | None = None
+    wish: Wish = field(default_factory=Wish)
 
     @property
     def layout(self) -> DiskLayout | None:
@@ -80,12 +82,14 @@ def capture(
         sealing=options.sealing,
         layout=options.layout,
         live=options.live,
+        wish=options.wish,
     )
     with repository.writer(options.image) as writer:
-        with quiesced(options.hooks, run):
+        with quiesced(options.hooks, run) as quiet:
             again = _again(options, repository, writer, signer)
             sink = ReusingSink(writer, again.known) if again.known else writer
-            taken = take(subject, sink, progress, run, clock or SystemClock(), again)
+            at = clock or SystemClock()
+            taken = take(subject, sink, progress, run, at, again, quiet.resume)
             if isinstance(sink, ReusingSink):
                 sink.flush()
         manifest = writer.commit(taken.record, signer)

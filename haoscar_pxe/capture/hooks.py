@@ -3,6 +3,7 @@
 `before` runs in its order, then the capture, then `after` in its order. After-hooks run whatever
 happened before: a service that was stopped is started again, also when a before-hook or the
 capture failed. An after-hook that fails fails the capture, because the head is not what it was.
+They run earlier, by `Quiet.resume`, as soon as snapshots hold what the services had written.
 """
 
 from __future__ import annotations
@@ -32,29 +33,47 @@ class HookError(CaptureError):
     """A hook failed; nothing was stored. The message holds the program's last words."""
 
 
+class Quiet:
+    """A head whose services are quiet, until the after-hooks have run."""
+
+    def __init__(self, after: Sequence[Hook], run: Run) -> None:
+        self._after = after
+        self._run = run
+
+    def resume(self) -> None:
+        """Run the after-hooks now, and not again at the end. Raises HookError."""
+        failed = self.run_after()
+        if failed:
+            raise HookError(_told(failed), hint=failed[0].hint)
+
+    def run_after(self) -> list[HookError]:
+        """Run every after-hook that has not run; those that failed."""
+        after, self._after = self._after, ()
+        return _run_all(after, self._run)
+
+
 @contextmanager
-def quiesced(hooks: Hooks, run: Run) -> Iterator[None]:
+def quiesced(hooks: Hooks, run: Run) -> Iterator[Quiet]:
     """Run the before-hooks, then the block, then the after-hooks whatever happened.
 
     Raises HookError, for the block's own failure too if after-hooks failed besides.
     """
+    quiet = Quiet(hooks.after, run)
     try:
         for hook in hooks.before:
             _run(hook, "before", run)
-        yield
+        yield quiet
     except HaoscarError as error:
-        failed = _run_all(hooks.after, run)
+        failed = quiet.run_after()
         if failed:
             raise HookError(
                 f"{error}\nbesides, {_told(failed)}", hint=error.hint or failed[0].hint
             ) from error
         raise
     except BaseException:
-        _run_all(hooks.after, run)
+        quiet.run_after()
         raise
-    failed = _run_all(hooks.after, run)
-    if failed:
-        raise HookError(_told(failed), hint=failed[0].hint)
+    quiet.resume()
 
 
 def _run_all(after: Sequence[Hook], run: Run) -> list[HookError]:

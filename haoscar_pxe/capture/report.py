@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from haoscar_pxe.capture.files.taking import Taken
 from haoscar_pxe.capture.scope.belonging import Decision
 from haoscar_pxe.capture.scope.scope import LeftOut
+from haoscar_pxe.capture.snapshot.sight import Reading
 from haoscar_pxe.capture.warning import CaptureWarning
 from haoscar_pxe.image.manifest import Manifest
 
@@ -18,7 +19,8 @@ class CaptureReport:
     mounts: the decision on every mount of the tree. left_out: what was not captured, and why.
     unstable: files that never held still while they were read (also in the manifest).
     vanished: names that went away while the tree was walked. Paths are relative to the root.
-    received_bytes: what came over the connection from a head that was captured over ssh.
+    received_bytes: what came over the connection from a head that was captured over ssh. readings:
+    which file systems were read from a snapshot, which live.
     """
 
     manifest: Manifest
@@ -29,6 +31,7 @@ class CaptureReport:
     warnings: tuple[CaptureWarning, ...]
     seconds: float
     received_bytes: int = 0
+    readings: tuple[Reading, ...] = ()
 
 
 def report_of(
@@ -44,4 +47,5 @@ def report_of(
         warnings=taken.warnings,
         seconds=seconds,
         received_bytes=received_bytes,
+        readings=taken.readings,
     )

@@ -17,6 +17,8 @@ from haoscar_pxe.capture.remote.capture_head import Head, capture_remote
 from haoscar_pxe.capture.remote.delivery import PLACE, AgentBundle
 from haoscar_pxe.capture.remote.ssh import Ssh
 from haoscar_pxe.capture.report import CaptureReport
+from haoscar_pxe.capture.snapshot.plan import Mode
+from haoscar_pxe.capture.snapshot.sight import Wish
 from haoscar_pxe.cli.output import json_option, path_text, print_json, size
 from haoscar_pxe.cli.progress import watched
 from haoscar_pxe.cli.site import Site, pass_site
@@ -60,6 +62,11 @@ LISTED = 10
     help="A disk layout (JSON, as 'image show --json' prints it) instead of the head's own.",
 )
 @click.option(
+    "--snapshot",
+    type=click.Choice(["auto", "off", "require"]),
+    help="Read the head from snapshots of its storage. Default: as the configuration says.",
+)
+@click.option(
     "--full",
     is_flag=True,
     help="Read every file, also those that look unchanged (over ssh all are read anyway).",
@@ -74,6 +81,7 @@ def capture(
     remote_folder: str | None,
     root: Path,
     layout: Path | None,
+    snapshot: Mode | None,
     full: bool,
     as_json: bool,
 ) -> None:
@@ -84,7 +92,7 @@ def capture(
     pseudo, network or removable file systems, nor the repository. Nothing is visible until all of
     it is stored; an interrupted capture leaves what was there before.
     """
-    said = site.config.head_of(name)
+    said, wished = site.config.head_of(name), site.config.capture
     wanted = replace(
         said,
         host=said.host if host is None else "" if host == THIS_MACHINE else host,
@@ -105,6 +113,7 @@ def capture(
         hooks=Hooks(wanted.before, wanted.after),
         full=full,
         trusted=site.trusted,
+        wish=Wish(snapshot or wished.snapshots, wished.snapshot_percent),
     )
     report = _captured(site, wanted, options, quiet=as_json)
     if as_json:
@@ -151,6 +160,7 @@ def report_lines(report: CaptureReport) -> list[str]:
         lines[0] += f", {made.sealed_files} secrets sealed"
     if report.received_bytes:
         lines[0] += f", {size(report.received_bytes)} received"
+    lines += _some(_reading_lines(report))
     lines += _some([f"left out {path_text(each.path)}: {each.reason}" for each in report.left_out])
     lines += _some([f"vanished meanwhile: {path_text(path)}" for path in report.vanished])
     unstable = [f"never held still, kept as last read: {path_text(p)}" for p in report.unstable]
@@ -158,6 +168,19 @@ def report_lines(report: CaptureReport) -> list[str]:
     for warning in report.warnings:
         lines += [f"warning: {warning.sentence}", f"   hint: {warning.hint}"]
     return lines
+
+
+def _reading_lines(report: CaptureReport) -> list[str]:
+    """What was frozen and what was not; where nothing was, only --verbose says why."""
+    lines = [
+        f"{'frozen' if each.is_snapshot else 'read live'} {path_text(each.place)}: {each.reason}"
+        for each in report.readings
+    ]
+    if any(each.is_snapshot for each in report.readings):
+        return lines
+    for line in lines:
+        log.debug("%s", line)
+    return []
 
 
 def _some(lines: list[str]) -> list[str]:
@@ -177,6 +200,10 @@ def _document(report: CaptureReport) -> dict[str, object]:
         "sealed_files": made.sealed_files,
         "received_bytes": report.received_bytes,
         "consistency": made.consistency,
+        "readings": [
+            {"place": each.place, "snapshot": each.is_snapshot, "reason": each.reason}
+            for each in report.readings
+        ],
         "seconds": report.seconds,
         "left_out": [{"path": each.path, "reason": each.reason} for each in report.left_out],
         "unstable": report.unstable,

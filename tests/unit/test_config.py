@@ -36,7 +36,7 @@ FULL = Config(
         router_advertisement=True,
     ),
     install=InstallConfig(shell_on_failure=True, after="poweroff", patience_s=60),
-    capture=CaptureConfig(exclude=("/scratch", "/data")),
+    capture=CaptureConfig(("/scratch", "/data"), snapshots="require", snapshot_percent=35),
     retention=RetentionPolicy(keep_last=1, keep_daily=0, keep_weekly=9, keep_monthly=99),
     head=(
         HeadConfig(
@@ -133,3 +133,16 @@ def test_head_of_an_image_is_found_by_its_name() -> None:
 def test_a_negative_number_of_generations_is_named() -> None:
     with pytest.raises(ConfigError, match=r"retention.keep_daily: -1 is below 0"):
         parse("[retention]\nkeep_daily = -1\n", "test", Path("/"))
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("snapshot_percent = 0", "0 is not between 1 and 100"),
+        ('snapshots = "always"', "capture.snapshots"),
+    ],
+)
+def test_a_wrong_wish_for_snapshots_is_named(line: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(f"[capture]\n{line}\n", "test", Path("/"))
+    assert said in str(caught.value)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -47,7 +47,7 @@ def known_pages(
 class KnownTree:
     """Asked for one path after the other, in the order of `sort_key`.
 
-    page, index: where the answer given last was found.
+    page, index: where the answer given last was found. devices: see `statuses.stamp`.
     """
 
     def __init__(self, pages: Iterator[KnownPage], rows: array[int]) -> None:
@@ -56,6 +56,7 @@ class KnownTree:
         self._rows = rows
         self.page: KnownPage | None = next(pages, None)
         self.index = 0
+        self.devices: Mapping[int, int] = {}
 
     def entry(self, path: bytes, status: os.stat_result) -> Entry | None:
         """The entry that path had, if what is there now has the very same status."""
@@ -65,7 +66,7 @@ class KnownTree:
         row = (page.first + self.index) * ROW
         return (
             page.entries[self.index]
-            if tuple(self._rows[row : row + ROW]) == stamp(status)
+            if tuple(self._rows[row : row + ROW]) == stamp(status, self.devices)
             else None
         )
 
@@ -100,6 +101,12 @@ class Recapture:
     known: KnownTree | None
     statuses: StatusLog
     expected_bytes: int
+
+    def read_as(self, devices: Mapping[int, int]) -> None:
+        """The tree is seen through snapshots; devices: see `statuses.stamp`."""
+        self.statuses.devices = devices
+        if self.known is not None:
+            self.known.devices = devices
 
 
 class PageSink(EntrySink, Protocol):

@@ -4,7 +4,9 @@
                              BLAKE3 of the rows (32)
                              rows: st_dev u64, st_ino u64, st_ctime in ns u64; one for each entry
 
-Rows are in the order of the manifest's entries. It is only a cache: of another manifest, of another
+st_dev is that of the live file system, also where a snapshot was read: a snapshot has the inodes
+and ctimes of what it was taken of, but a device of its own. Rows are in the order of the manifest's
+entries. It is only a cache: of another manifest, of another
 length, damaged or gone, everything is read; so it is after the rules changed by which files are
 secrets (`secrets.py`).
 
@@ -19,6 +21,7 @@ from __future__ import annotations
 import contextlib
 import os
 from array import array
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -31,28 +34,31 @@ _U64: Final = (1 << 64) - 1
 _NEVER: Final = (0, 0, 0)
 
 
-def stamp(status: os.stat_result) -> tuple[int, int, int]:
+def stamp(status: os.stat_result, devices: Mapping[int, int]) -> tuple[int, int, int]:
     """What differs if the name, its content, or anything about it, is not what it was.
 
     The ctime moves with content, mode, owner, xattrs and links, and no program can set it.
+    devices: st_dev in a snapshot to st_dev of the live file system.
     """
-    return status.st_dev, status.st_ino, status.st_ctime_ns & _U64
+    device = devices.get(status.st_dev, status.st_dev)
+    return device, status.st_ino, status.st_ctime_ns & _U64
 
 
 class StatusLog:
-    """Rows for the entries of a capture, in their order."""
+    """Rows for the entries of a capture, in their order. devices: see `stamp`."""
 
     def __init__(self, began_ns: int) -> None:
         """began_ns: before the capture looked at anything, nanoseconds since 1970."""
         self._racy_from_ns = began_ns - RACY_NS
         self._rows = array("Q")
+        self.devices: Mapping[int, int] = {}
 
     def add(self, status: os.stat_result | None) -> None:
         """Note the next entry. status: from before it was read, None if it must be read again."""
         if status is None or status.st_ctime_ns >= self._racy_from_ns:
             self._rows.extend(_NEVER)
         else:
-            self._rows.extend(stamp(status))
+            self._rows.extend(stamp(status, self.devices))
 
     def distrust(self) -> None:
         """Let none of what is noted from now on ever match."""

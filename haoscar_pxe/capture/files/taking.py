@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from haoscar_pxe.capture.advice import Adviser
@@ -24,6 +24,8 @@ from haoscar_pxe.capture.files.tree import Captured, EntrySink, capture_tree, co
 from haoscar_pxe.capture.files.walk import Losses, walk
 from haoscar_pxe.capture.scope.belonging import Decision
 from haoscar_pxe.capture.scope.scope import LeftOut
+from haoscar_pxe.capture.snapshot.frozen import Tree, frozen
+from haoscar_pxe.capture.snapshot.sight import Reading, Sight, Wish
 from haoscar_pxe.capture.survey import Question, Survey, survey
 from haoscar_pxe.capture.warning import CaptureWarning
 from haoscar_pxe.command import Run
@@ -31,7 +33,7 @@ from haoscar_pxe.errors import CaptureError
 from haoscar_pxe.image.attributes import sync_file_system
 from haoscar_pxe.image.folders import FOLDER_FLAGS, open_below
 from haoscar_pxe.image.layout import DiskLayout, file_systems
-from haoscar_pxe.image.manifest import Record
+from haoscar_pxe.image.manifest import Consistency, Record
 from haoscar_pxe.image.progress import Progress
 
 
@@ -42,7 +44,7 @@ class Subject:
     root: the tree, "/" for the running head. image: whose generation it becomes. never: absolute
     paths that do not belong, each with its reason; a folder among them is kept empty. layout:
     instead of the machine's own or the default. live: root is the running head. sealing: what of it
-    is sealed, and by which key.
+    is sealed, and by which key. wish: whether it is read from snapshots.
     """
 
     root: Path
@@ -51,6 +53,7 @@ class Subject:
     sealing: Sealing
     layout: DiskLayout | None
     live: bool
+    wish: Wish = field(default_factory=Wish)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,8 @@ class Taken:
     """A tree whose entries are all in the sink; the rest of what is known about it.
 
     mounts: the decision on every mount. left_out: what was not taken, and why. vanished: names
-    that went away meanwhile. Paths are relative to the root.
+    that went away meanwhile. Paths are relative to the root. readings: which file systems were read
+    from a snapshot, which live; empty if nobody asked for snapshots.
     """
 
     record: Record
@@ -66,6 +70,7 @@ class Taken:
     left_out: tuple[LeftOut, ...]
     vanished: tuple[bytes, ...]
     warnings: tuple[CaptureWarning, ...]
+    readings: tuple[Reading, ...] = ()
 
 
 def take(
@@ -75,8 +80,10 @@ def take(
     run: Run,
     clock: Clock,
     again: Recapture | None = None,
+    resume: Callable[[], None] = lambda: None,
 ) -> Taken:
-    """Put the tree into the sink. again: where the sink's repository is on this machine.
+    """Put the tree into the sink. again: where the sink's repository is on this machine. resume:
+    called early if snapshots hold all that services write to.
 
     Raises CaptureError, CommandError, MissingToolError (the tree or its disks cannot be captured)
     and whatever the sink raises.
@@ -84,34 +91,62 @@ def take(
     created_ns = time.time_ns()
     with _opened(subject.root) as (root, root_fd):
         found = survey(Question(root, root_fd, subject.never, subject.live, subject.layout), run)
-        sealed = SealedTree(subject.sealing, root_fd, found.scope)
-        if again is None or again.known is None:
-            visits = walk(root_fd, found.scope, Losses())
-            progress.expect(content_bytes(sealed.linked.noting(visits)))
-        else:
-            progress.expect(again.expected_bytes)
         if again is not None and not _sync(root_fd, found.scope.mount_points):
             again.statuses.distrust()
-        captured = capture_tree(
-            root_fd,
-            found.scope,
-            _places(found),
-            sink,
-            progress,
-            clock,
-            again.known if again else None,
-            again.statuses if again else None,
-            sealed,
-        )
+        with frozen(_tree(subject, found, root, root_fd), subject.wish, resume, run) as sight:
+            captured = _captured(subject, found, sight, sink, progress, clock, again)
     progress.expect(captured.stored_bytes)
     record = Record(
         created_ns=created_ns,
         host_name=found.host_name,
-        consistency="live" if subject.live else "tree",
+        consistency=_consistency(subject, sight),
         layout=_layout(subject.image, found, captured),
         unstable=captured.unstable,
     )
-    return _taken(found, captured, record)
+    return _taken(found, captured, record, sight)
+
+
+def _tree(subject: Subject, found: Survey, root: bytes, root_fd: int) -> Tree:
+    excluded = [os.path.join(root, path) for path in found.scope.excluded]
+    return Tree(root, root_fd, found.decisions, excluded, subject.live)
+
+
+def _captured(
+    subject: Subject,
+    found: Survey,
+    sight: Sight,
+    sink: EntrySink,
+    progress: Progress,
+    clock: Clock,
+    again: Recapture | None,
+) -> Captured:
+    """Walk and read what is to be seen."""
+    sealed = SealedTree(subject.sealing, sight.root_fd, found.scope)
+    if again is not None:
+        again.read_as(sight.devices)
+    if again is None or again.known is None:
+        with closing(walk(sight.root_fd, found.scope, Losses())) as visits:
+            progress.expect(content_bytes(sealed.linked.noting(visits)))
+    else:
+        progress.expect(again.expected_bytes)
+    return capture_tree(
+        sight.root_fd,
+        found.scope,
+        _places(found),
+        sink,
+        progress,
+        clock,
+        again.known if again else None,
+        again.statuses if again else None,
+        sealed,
+    )
+
+
+def _consistency(subject: Subject, sight: Sight) -> Consistency:
+    """Live is said of a running head only, snapshot and mixed of any tree."""
+    if sight.consistency in ("snapshot", "mixed"):
+        return sight.consistency
+    return "live" if subject.live else "tree"
 
 
 @contextmanager
@@ -173,7 +208,7 @@ def _by_mount_point(used_bytes: Mapping[bytes, int]) -> dict[str, int]:
     return {"/" + os.fsdecode(place): used for place, used in used_bytes.items()}
 
 
-def _taken(found: Survey, captured: Captured, record: Record) -> Taken:
+def _taken(found: Survey, captured: Captured, record: Record, sight: Sight) -> Taken:
     adviser = Adviser(
         layout=record.layout,
         fstab=found.fstab,
@@ -189,5 +224,6 @@ def _taken(found: Survey, captured: Captured, record: Record) -> Taken:
         mounts=found.decisions,
         left_out=(*found.scope.left_out(), *meanwhile),
         vanished=captured.vanished,
-        warnings=(*found.warnings, *adviser.warnings()),
+        warnings=(*found.warnings, *sight.warnings, *adviser.warnings()),
+        readings=sight.readings,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -75,7 +75,7 @@ class _Level:
     names: list[bytes]
 
 
-def walk(root_fd: int, scope: Scope, losses: Losses) -> Iterator[Visit]:
+def walk(root_fd: int, scope: Scope, losses: Losses) -> Generator[Visit, None, None]:
     """Visit root and everything below it. root_fd stays the caller's."""
     yield Visit(b"", root_fd, b".", os.fstat(root_fd), Treatment.ENTER)
     descent = _Descent(root_fd, losses)

@@ -80,9 +80,10 @@ def _take(channel: Channel[FromServer], bundle: Path) -> Taken:
         sealing=Sealing(SealingKey(request.image, request.sealing_key), request.rules),
         layout=request.layout,
         live=request.live,
+        wish=request.wish,
     )
-    with quiesced(request.hooks, hook_run):
-        taken = take(subject, sink, sink, tools, SystemClock())
+    with quiesced(request.hooks, hook_run) as quiet:
+        taken = take(subject, sink, sink, tools, SystemClock(), resume=quiet.resume)
     sink.finish()
     return taken
 

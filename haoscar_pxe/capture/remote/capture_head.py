@@ -91,6 +91,7 @@ def _request(options: CaptureOptions, delivered: Delivered) -> Request:
         layout=options.layout,
         live=options.live,
         hooks=options.hooks,
+        wish=options.wish,
     )
 
 

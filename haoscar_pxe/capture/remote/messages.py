@@ -26,6 +26,7 @@ from msgspec import Struct
 from haoscar_pxe.capture.files.secrets import SecretRules
 from haoscar_pxe.capture.files.taking import Taken
 from haoscar_pxe.capture.hooks import Hooks
+from haoscar_pxe.capture.snapshot.sight import Wish
 from haoscar_pxe.errors import IntegrityError, WireError
 from haoscar_pxe.image.canonical import Canonical, encode
 from haoscar_pxe.image.compression import MAX_CHUNK_BYTES
@@ -58,6 +59,7 @@ class Request(Struct, frozen=True, tag="request", forbid_unknown_fields=True):
     layout: DiskLayout | None
     live: bool
     hooks: Hooks
+    wish: Wish
 
 
 class Lacking(Struct, frozen=True, tag="lacking", forbid_unknown_fields=True):

@@ -202,6 +202,7 @@ def _printable(taken: Taken) -> Taken:
         taken,
         mounts=tuple(replace(each, reason=_plain(each.reason)) for each in taken.mounts),
         left_out=tuple(replace(each, reason=_plain(each.reason)) for each in taken.left_out),
+        readings=tuple(replace(each, reason=_plain(each.reason)) for each in taken.readings),
         warnings=tuple(
             CaptureWarning(_plain(each.sentence), _plain(each.hint)) for each in taken.warnings
         ),

@@ -65,3 +65,20 @@ def test_after_hook_that_fails_fails_a_capture_that_succeeded() -> None:
 def test_no_hooks_run_nothing() -> None:
     with quiesced(Hooks(), run):
         pass
+
+
+def test_after_hooks_that_ran_early_do_not_run_again(tmp_path: Path) -> None:
+    with quiesced(Hooks((), (note(tmp_path, "after"),)), run) as quiet:
+        quiet.resume()
+        assert names(tmp_path) == {"after"}
+        (tmp_path / "after").rmdir()
+    assert names(tmp_path) == set()
+
+
+def test_an_after_hook_that_fails_early_stops_the_block() -> None:
+    with (
+        pytest.raises(HookError, match="after-hook 'false'") as caught,
+        quiesced(Hooks((), (("false",),)), run) as quiet,
+    ):
+        quiet.resume()
+    assert "besides" not in str(caught.value)

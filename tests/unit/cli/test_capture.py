@@ -67,3 +67,12 @@ def test_a_full_capture_stores_nothing_twice(config: Path) -> None:
 def test_a_host_that_is_an_option_is_refused(config: Path) -> None:
     result = call(config, "capture", "near", "--host", "-oProxyCommand=reboot")
     assert isinstance(result.exception, SshError)
+
+
+def test_snapshots_that_are_required_and_cannot_be_had_store_nothing(config: Path) -> None:
+    tree = config.parent / "tree"
+    words = ("capture", "near", "--host", "-", "--root", str(tree))
+    refused = call(config, *words, "--snapshot", "require")
+    assert refused.exception is not None
+    assert "snapshots are required" in str(refused.exception)
+    assert call(config, *words, "--snapshot", "off").exit_code == 0

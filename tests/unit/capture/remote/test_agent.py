@@ -16,6 +16,7 @@ import pytest
 from haoscar_pxe.capture.hooks import Hooks
 from haoscar_pxe.capture.remote.channel import Channel
 from haoscar_pxe.capture.remote.messages import Failed, FromHead, Lacking, Request
+from haoscar_pxe.capture.snapshot.sight import Wish
 from tests.unit.capture.sealing import SEALING
 
 
@@ -59,6 +60,7 @@ def request(root: Path, *before: tuple[str, ...]) -> Request:
         layout=None,
         live=False,
         hooks=Hooks(before, (after,)),
+        wish=Wish(),
     )
 
 

@@ -24,6 +24,7 @@ from haoscar_pxe.capture.remote.messages import (
     Request,
     encode_frame,
 )
+from haoscar_pxe.capture.snapshot.sight import Wish
 from haoscar_pxe.errors import WireError
 from haoscar_pxe.image.pack import Kind
 
@@ -41,6 +42,7 @@ REQUEST = Request(
     rules=SecretRules(add=("*.secret",)),
     layout=None,
     live=False,
+    wish=Wish("auto", 20),
     hooks=Hooks((("sync",),)),
 )
 

@@ -27,6 +27,7 @@ from haoscar_pxe.capture.remote.messages import (
 )
 from haoscar_pxe.capture.remote.receiver import Receiver
 from haoscar_pxe.capture.scope.scope import LeftOut
+from haoscar_pxe.capture.snapshot.sight import Reading
 from haoscar_pxe.capture.warning import CaptureWarning
 from haoscar_pxe.errors import CaptureError, HaoscarError, IntegrityError, WireError
 from haoscar_pxe.image.canonical import encode
@@ -240,11 +241,17 @@ def test_a_head_that_cannot_go_on_is_heard_without_its_control_characters(
 
 def test_words_of_the_report_are_safe_to_print(receiver: Receiver) -> None:
     warned = Taken(
-        RECORD, (), (LeftOut(b"srv", "why\x1b[2J"),), (), (CaptureWarning("a\x1b", "b\x1b"),)
+        RECORD,
+        (),
+        (LeftOut(b"srv", "why\x1b[2J"),),
+        (),
+        (CaptureWarning("a\x1b", "b\x1b"),),
+        (Reading(b"/", True, "of vg\x1b/root"),),
     )
     feed(receiver, Ended(warned))
     assert receiver.taken is not None
     assert receiver.taken.warnings == (CaptureWarning("a?", "b?"),)
+    assert receiver.taken.readings == (Reading(b"/", True, "of vg?/root"),)
     assert receiver.taken.left_out == (LeftOut(b"srv", "why?[2J"),)
 
 
