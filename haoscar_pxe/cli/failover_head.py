@@ -106,11 +106,14 @@ def key(config: FailoverConfig) -> None:
 
 def _print(found: Standing) -> None:
     active = f"the {found.active} is active" if found.active else "NOBODY IS ACTIVE"
-    click.echo(f"{active}{f', in epoch {found.epoch}' if found.epoch else ''}")
+    since = f", since {moment(found.since_ns)} (epoch {found.epoch})" if found.epoch else ""
+    click.echo(f"{active}{since}")
     click.echo(f"this is the {found.member}: {found.reason}")
-    if found.unwilling and found.member != "witness":
+    if found.unwilling not in ("", found.reason) and found.member != "witness":
         click.echo(f"it would not take over: {found.unwilling}")
     click.echo(f"if the active head died now: {found.if_active_died}")
+    if not found.is_realtime:
+        click.echo("its keeper has no real-time priority or locked memory: load may delay it")
     if found.age_s is not None:
         click.echo(f"it is a generation of {found.age_s:.0f} s ago: what came later would be lost")
     if found.running or found.waiting:
@@ -144,4 +147,8 @@ def _row(peer: PeerReport) -> list[str]:
 def _what_to_type(found: Standing) -> str:
     if found.was_replaced:
         return "capture this head, sync it, then 'haoscar-pxe failover rejoin'"
-    return "'haoscar-pxe failover status' and 'failover events' on the other members say more"
+    silent = [peer.member.name.lower() for peer in found.peers if not peer.is_fresh]
+    if silent:
+        listed = " and the ".join(silent)
+        return f"is the {listed} on, and does 'systemctl status haoscar-pxe-monitor' run there?"
+    return "'haoscar-pxe failover status' on the other head says more"

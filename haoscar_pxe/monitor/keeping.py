@@ -29,7 +29,7 @@ from haoscar_pxe.monitor.lease import (
     Release,
     Tenures,
 )
-from haoscar_pxe.monitor.peer import Peer
+from haoscar_pxe.monitor.peer import NEVER, Peer
 from haoscar_pxe.monitor.reports import ORDERS_LAST_NS, Orders, Report, Settings
 from haoscar_pxe.wire.heartbeat import Content, Flag, Kind, decode, encode
 from haoscar_pxe.wire.heartbeat_session import Session, Tokens
@@ -74,7 +74,7 @@ class Keeper:
                 member=peer,
                 session=Session(me, peer, nonce, tokens),
                 silent_ns=FRESH_BEATS * self._beat_ns,
-                by_network=[-1] * len(settings.networks),
+                by_network=[NEVER] * len(settings.networks),
             )
             for peer in Member
             if peer is not me
@@ -213,8 +213,19 @@ class Keeper:
         self._opened_until = self._holder.door_until
         self._tenures = self._tenures.known(self._settings.member, self._holder.tenure)
         if not was_open:
-            self._reason = "was granted the lease by a majority"
+            self._reason = self._why_granted(now)
             self._trouble = self._entrance.face.appear()
+
+    def _why_granted(self, now: int) -> str:
+        """What a person wants to know of a new tenure: what became of the other head."""
+        other = next(peer for peer in self._peers.values() if peer.member is not Member.WITNESS)
+        name = other.member.name.lower()
+        if other.heard_at == NEVER:
+            return f"nobody had the lease, and the {name} is not heard"
+        if other.word(now) is None:
+            silent_s = (now - other.heard_at) / 1e9
+            return f"the {name} is silent since {silent_s:.2f} s; a majority granted the lease"
+        return f"the {name} is there and does not have the lease; a majority granted it"
 
     def _let_go(self, reason: str, now: int, rest_ns: int = 0) -> None:
         """Shut the door, then give the lease back and say so.

@@ -18,7 +18,8 @@ LAST_EVENTS = 5
 class Standing:
     """One member's view.
 
-    active: who is, as far as it knows; "" nobody. unwilling: why this head would not take over, ""
+    active: who is, as far as it knows; "" nobody. since_ns: of CLOCK_REALTIME, when that was first
+    seen from here; 0 if nobody is. unwilling: why this head would not take over, ""
     if it would. is_covered: the other head would take over from the active one; if_active_died says
     so, or why not. age_s: of the generation that it is, None if it is no standby.
     """
@@ -26,6 +27,7 @@ class Standing:
     member: str
     active: str
     epoch: int
+    since_ns: int
     reason: str
     unwilling: str
     is_covered: bool
@@ -49,15 +51,17 @@ def standing(
     *,
     has_fence: bool,
     age_s: float | None,
+    since_ns: int,
     events: Sequence[Event],
 ) -> Standing:
     """Put together what status shows."""
-    active, epoch = _active(me, report)
+    active, epoch = active_in(me, report)
     is_covered, sentence = if_active_died(me, active, unwilling, report.peers)
     return Standing(
         member=me.name.lower(),
         active=active.name.lower() if active is not None else "",
         epoch=epoch,
+        since_ns=since_ns,
         reason=report.reason,
         unwilling=unwilling,
         is_covered=is_covered,
@@ -94,7 +98,8 @@ def if_active_died(
     return True, f"the {other.name.lower()} would take over"
 
 
-def _active(me: Member, report: Report) -> tuple[Member | None, int]:
+def active_in(me: Member, report: Report) -> tuple[Member | None, int]:
+    """Who is active, and in which epoch, by a report of this member's keeper."""
     if report.is_active:
         return me, report.tenure
     for peer in report.peers:

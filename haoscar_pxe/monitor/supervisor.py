@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -29,7 +30,7 @@ from haoscar_pxe.monitor.policy import Circumstances, may_write, unwilling, why_
 from haoscar_pxe.monitor.promise import Promises
 from haoscar_pxe.monitor.reports import PeerReport, Report, Settings
 from haoscar_pxe.monitor.services import Services
-from haoscar_pxe.monitor.standing import Standing, standing
+from haoscar_pxe.monitor.standing import Standing, active_in, standing
 from haoscar_pxe.monitor.watching import Watcher
 
 log = logging.getLogger(__name__)
@@ -82,6 +83,7 @@ class Monitor:
         )
         self._moving = ""
         self._serving = False
+        self._active_since: tuple[Member | None, int] = (None, 0)
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._tasks: set[asyncio.Task[None]] = set()
         self._announcing: asyncio.Task[None] | None = None
@@ -160,6 +162,7 @@ class Monitor:
             self._services,
             has_fence=self._fence.is_there,
             age_s=self._around.age(),
+            since_ns=self._active_since[1],
             events=self._history.events(),
         )
 
@@ -204,6 +207,9 @@ class Monitor:
     def _heard(self) -> None:
         """The keeper's report changed: first what follows from it, then what is written down."""
         self._follow()
+        active, _ = active_in(self._settings.member, self._report)
+        if active is not self._active_since[0]:
+            self._active_since = (active, 0 if active is None else time.time_ns())
         tenures = self._past.tenures.merged(self._report.tenures)
         if tenures != self._past.tenures:
             self._remember(replace(self._past, tenures=tenures))
