@@ -6,6 +6,8 @@ It reads and writes as it is told to; `remote_messages.py` knows what the bytes 
 from __future__ import annotations
 
 import os
+import select
+import time
 from collections import deque
 from typing import Final, Generic, TypeVar
 
@@ -17,11 +19,23 @@ from haoscar_pxe.capture.remote.messages import (
     FromServer,
     encode_frame,
 )
-from haoscar_pxe.errors import HaoscarError, WireError
+from haoscar_pxe.errors import CaptureError, HaoscarError, WireError
 
 READ_BYTES: Final = 256 << 10
+GREETS_WITHIN_S: Final = 120.0
+"""An agent starts in a second, on an emulated head in ten."""
+SHOWN_BYTES: Final = 200
 
 M = TypeVar("M", FromHead, FromServer)
+
+
+def _no_greeting(noise: bytes, within_s: float) -> CaptureError:
+    said = f"; its login said {noise[-SHOWN_BYTES:]!r}" if noise else ""
+    return CaptureError(
+        f"the agent on the head did not begin within {within_s:g} s{said}",
+        hint="does the login of that user wait for something, or start another program? "
+        "'ssh HOST true' must end by itself",
+    )
 
 
 class CutOffError(HaoscarError):
@@ -46,12 +60,19 @@ class Channel(Generic[M]):
         """Say that messages follow. Raises CutOffError."""
         self._write(GREETING)
 
-    def await_greeting(self) -> None:
-        """Skip what comes before the greeting. Raises CutOffError, WireError (it never came)."""
+    def await_greeting(self, within_s: float = GREETS_WITHIN_S) -> None:
+        """Skip what comes before the greeting.
+
+        Raises CutOffError, WireError (it never came), CaptureError (not within the time).
+        """
         noise = b""
+        deadline = time.monotonic() + within_s
         while GREETING not in noise:
             if len(noise) > NOISE_MAX_BYTES:
                 raise WireError(f"{len(noise)} bytes came, but no greeting")
+            left_s = max(0.0, deadline - time.monotonic())
+            if not select.select([self._incoming], [], [], left_s)[0]:
+                raise _no_greeting(noise, within_s)
             noise += self._read()
         self._take(noise.partition(GREETING)[2])
 

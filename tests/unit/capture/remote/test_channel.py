@@ -18,7 +18,7 @@ from haoscar_pxe.capture.remote.messages import (
     Lacking,
     encode_frame,
 )
-from haoscar_pxe.errors import WireError
+from haoscar_pxe.errors import CaptureError, WireError
 
 
 @dataclass
@@ -52,6 +52,15 @@ def test_what_a_login_says_before_the_greeting_is_skipped(ends: Ends) -> None:
     assert ends.server.receive() == Expect(3)
     ends.server.send(Lacking((1,)))
     assert ends.head.receive() == Lacking((1,))
+
+
+@pytest.mark.parametrize("said", [b"", b"Press any key\n"])
+def test_a_login_that_waits_for_something_is_not_waited_for(ends: Ends, said: bytes) -> None:
+    os.write(ends.fds[1], said or b"\n")
+    with pytest.raises(CaptureError, match="did not begin within 0.2 s") as caught:
+        ends.server.await_greeting(0.2)
+    assert said.decode().strip() in str(caught.value)
+    assert "must end by itself" in caught.value.hint
 
 
 def test_received_bytes_are_counted(ends: Ends) -> None:
