@@ -73,10 +73,11 @@ class Weather:
 class Cluster:
     """The three. `run` lets time pass and looks at both doors at every step."""
 
-    def __init__(self, seed: int = 1, terms: Terms = TERMS) -> None:
+    def __init__(self, seed: int = 1, terms: Terms = TERMS, keeper: type[Keeper] = Keeper) -> None:
         self.now = 10_000 * MS
         self.random = Random(seed)
         self.terms = terms
+        self.keeper = keeper
         self.weather = Weather()
         self.doors = {head: SimulatedDoor(lambda: self.now) for head in HEADS}
         self.keepers: dict[Member, Keeper] = {}
@@ -103,7 +104,7 @@ class Cluster:
         settings = Settings(
             member, self.terms, (NETWORK,), 1, bytes(32), promised, self.tenures_kept[member], None
         )
-        self.keepers[member] = Keeper(
+        self.keepers[member] = self.keeper(
             settings,
             Entrance(door, door) if door else None,
             lambda peer, datagram: self._post(member, peer, datagram),
@@ -138,6 +139,27 @@ class Cluster:
                 return passed
             self.run(1)
         return -1
+
+    def storm(self, turns: int) -> None:
+        """Crashes, freezes, partitions, moves and bad weather at random."""
+        random, weather = self.random, self.weather
+        pairs = [(a, b) for a in Member for b in Member if a is not b]
+        for _ in range(turns):
+            weather.loss = random.choice([0, 0, 0.1, 0.5])
+            weather.repeat = random.choice([0, 0.3])
+            weather.delay_ms = random.choice([1, 1, 50, 400])
+            weather.cut = set(random.sample(pairs, random.choice([0, 0, 1, 2, 4])))
+            self.frozen = {head for head in HEADS if random.random() < 0.2}
+            self.unwilling = {head: "asked to" if random.random() < 0.1 else "" for head in HEADS}
+            if random.random() < 0.3:
+                self.start(random.choice(list(Member)))
+            self.run(random.uniform(50, 1500))
+
+    def calm(self) -> None:
+        """All is well again from now on."""
+        self.frozen.clear()
+        self.weather = Weather()
+        self.unwilling = dict.fromkeys(HEADS, "")
 
     @property
     def active(self) -> Member | None:

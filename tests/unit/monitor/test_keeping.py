@@ -7,7 +7,9 @@ from random import Random
 import pytest
 
 from haoscar_pxe.errors import FailoverError
-from haoscar_pxe.monitor.lease import HEADS, Member
+from haoscar_pxe.monitor.keeping import Keeper
+from haoscar_pxe.monitor.lease import Member
+from tests.lease.broken_keepers import BROKEN
 from tests.lease.cluster import MS, Cluster
 
 PRIMARY, STANDBY, WITNESS = Member
@@ -223,23 +225,20 @@ def test_a_soak_with_loss_delay_and_copies_moves_nothing(cluster: Cluster) -> No
 def test_whatever_happens_the_two_are_never_active_together(seed: int) -> None:
     """Crashes, freezes, partitions, moves and bad weather at random; then all is well again."""
     cluster = Cluster(seed)
-    random = Random(seed)
-    for _ in range(60):
-        cluster.weather.loss = random.choice([0, 0, 0.1, 0.5])
-        cluster.weather.repeat = random.choice([0, 0.3])
-        cluster.weather.delay_ms = random.choice([1, 1, 50, 400])
-        pairs = [(a, b) for a in Member for b in Member if a is not b]
-        cluster.weather.cut = set(random.sample(pairs, random.choice([0, 0, 1, 2, 4])))
-        cluster.frozen = {head for head in HEADS if random.random() < 0.2}
-        cluster.unwilling = {head: "asked to" if random.random() < 0.1 else "" for head in HEADS}
-        if random.random() < 0.3:
-            cluster.start(random.choice(list(Member)))
-        cluster.run(random.uniform(50, 1500))
-    cluster.frozen.clear()
-    cluster.weather.cut.clear()
-    cluster.weather.loss, cluster.weather.delay_ms = 0, 1
-    cluster.unwilling = dict.fromkeys(HEADS, "")
+    cluster.storm(60)
+    cluster.calm()
     cluster.run(8_000)
     assert cluster.active is not None
     assert not cluster.faults
     assert len(cluster.tenures) > 3
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_keeper_that_breaks_a_rule_is_caught(broken: type[Keeper]) -> None:
+    for seed in range(30):
+        cluster = Cluster(seed, keeper=broken)
+        for _ in range(12):
+            cluster.storm(5)
+            if cluster.faults:
+                return
+    pytest.fail(f"{broken.__name__} was not caught")
