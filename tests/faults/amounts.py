@@ -20,6 +20,7 @@ class Amounts:
     killed_restores: int
     killed_prunes: int
     killed_syncs: int
+    killed_mirrors: int
     point_step: int
     reading_points: bool
     short_writes: int
@@ -40,6 +41,7 @@ SHORT: Final = Amounts(
     killed_restores=10,
     killed_prunes=10,
     killed_syncs=15,
+    killed_mirrors=20,
     point_step=7,
     reading_points=False,
     short_writes=8,
@@ -59,6 +61,7 @@ LONG: Final = Amounts(
     killed_restores=500,
     killed_prunes=300,
     killed_syncs=500,
+    killed_mirrors=500,
     point_step=1,
     reading_points=True,
     short_writes=300,

@@ -15,6 +15,7 @@ from tests.faults.full import full
 from tests.faults.hostile import hostile
 from tests.faults.kill import kill
 from tests.faults.lease import lease
+from tests.faults.mirroring import mirror
 from tests.faults.sync import sync
 from tests.faults.syscalls import syscalls
 from tests.faults.tally import Tally
@@ -32,6 +33,7 @@ PARTS: Final[dict[str, Part]] = {
     "transfers": transfers,
     "hostile": hostile,
     "sync": sync,
+    "mirror": mirror,
     "lease": lease,
     "failover": failover,
 }
