@@ -40,6 +40,11 @@ class Paths:
         return Path(self.state) / "registry.sqlite"
 
     @property
+    def leases(self) -> Path:
+        """The SQLite file of strangers' leases."""
+        return Path(self.state) / "leases.sqlite"
+
+    @property
     def bundle_cache(self) -> Path:
         """The folder of agent bundles, made from this machine's own Python."""
         return Path(self.state) / "bundle"

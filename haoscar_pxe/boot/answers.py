@@ -17,6 +17,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 
@@ -52,6 +53,7 @@ from haoscar_pxe.nodes.asking import (
     Silence,
 )
 from haoscar_pxe.nodes.declare import canonical_mac, routed
+from haoscar_pxe.nodes.leases import LeaseFile
 from haoscar_pxe.nodes.mirrors import Mirrors
 from haoscar_pxe.nodes.node import Interface, Node, NodeState
 from haoscar_pxe.nodes.order import InstallOrder, NodeEvent, Step
@@ -69,8 +71,8 @@ class BootAnswers:
     """Decides what every asker is given (`serve.answers.Answers`).
 
     firmware: boot programs by name. prepare: the boot files "vmlinuz" and "initramfs" of a
-    generation, made when they are not there yet. pool: None answers no stranger. mirrors: None
-    lets nobody mirror.
+    generation, made when they are not there yet. pool: None answers no stranger. leases: where the
+    pool's are kept; None forgets them with the process. mirrors: None lets nobody mirror.
     """
 
     registry: Registry
@@ -82,6 +84,7 @@ class BootAnswers:
     firmware: dict[str, Path]
     prepare: Callable[[str, int], dict[str, Path]]
     pool: Pool | None
+    leases: LeaseFile | None = None
     mirrors: Mirrors | None = None
     now_ns: Callable[[], int] = time.time_ns
 
@@ -97,13 +100,38 @@ class BootAnswers:
             interfaces = routed(node, self.serve.gateway).interfaces
             interface = next(each for each in interfaces if each.mac == asker.mac)
             return self._known(node, interface, asker)
-        address = self.pool.lease(asker.mac) if self.pool else None
-        if address is None:
-            why = "all addresses of the pool are in use" if self.pool else "there is no pool"
-            return Silence(f"no node has the MAC {asker.mac}, and {why}")
+        address = self._strangers_address(asker)
+        if isinstance(address, Silence):
+            return Silence(f"no node has the MAC {asker.mac}, and {address.reason}")
         of_pool = IPv4Interface((address, self.serve.ip.network.prefixlen))
         gateway = self.serve.gateway
         return self._answer(of_pool, gateway, "", asker, f"no node has the MAC {asker.mac}")
+
+    def _strangers_address(self, asker: Asker) -> IPv4Address | Silence:
+        """From the pool, for who asks for one and will give it up again.
+
+        An INFORM asks for none (RFC 2131 section 4.3.5), a BOOTP client never gives one up.
+        """
+        if self.pool is None:
+            return Silence("there is no pool")
+        if asker.message == "BOOTP":
+            return Silence("a BOOTP client would keep an address of the pool forever")
+        if asker.message == "INFORM":
+            own = asker.requested_ip
+            is_here = own is not None and own in self.serve.ip.network
+            return own if own and is_here else Silence(f"its address {own} is of another network")
+        return self.pool.offer(asker.mac) or Silence("all addresses of the pool are in use")
+
+    def leased(self, mac: str, address: IPv4Address) -> bool:
+        """See Answers."""
+        return self.pool is not None and self.pool.lease(mac, address)
+
+    def unkept_leases(self) -> Callable[[], None] | None:
+        """See Answers."""
+        if self.pool is None or self.leases is None:
+            return None
+        changes = self.pool.unkept()
+        return partial(self.leases.keep, changes) if changes else None
 
     def given_back(self, mac: str, address: IPv4Address | None, *, is_in_use: bool) -> bool:
         """See Answers."""

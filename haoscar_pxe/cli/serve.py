@@ -22,6 +22,7 @@ from haoscar_pxe.cli.site import Site, pass_site
 from haoscar_pxe.config import ServeConfig
 from haoscar_pxe.errors import HaoscarError
 from haoscar_pxe.image.delta_cache import DeltaCache
+from haoscar_pxe.nodes.leases import LeaseFile
 from haoscar_pxe.nodes.mirrors import Mirrors
 from haoscar_pxe.nodes.registry import Registry
 from haoscar_pxe.serve.options import Endpoints, ServeOptions
@@ -63,6 +64,8 @@ def boot_answers(site: Site, deltas: DeltaCache) -> BootAnswers:
     """What this site answers to machines that ask."""
     paths = site.config.paths
 
+    leases = LeaseFile(paths.leases)
+
     def boot_files(image: str, generation: int) -> dict[str, Path]:
         files = site.generations.open(image, generation)
         bundle = build_bundle(paths.bundle_cache)
@@ -78,7 +81,8 @@ def boot_answers(site: Site, deltas: DeltaCache) -> BootAnswers:
         site=site.identity,
         firmware=firmware_files(),
         prepare=boot_files,
-        pool=_pool(site.config.serve, site.registry),
+        pool=_pool(site.config.serve, site.registry, leases),
+        leases=leases,
         mirrors=Mirrors(paths.registry),
     )
 
@@ -100,7 +104,7 @@ def warm(answers: BootAnswers) -> None:
                 log.info("boot files of %s: %.1f s", node.name, time.monotonic() - began)
 
 
-def _pool(config: ServeConfig, registry: Registry) -> Pool | None:
+def _pool(config: ServeConfig, registry: Registry, leases: LeaseFile) -> Pool | None:
     if not config.pool:
         return None
     first, last = (IPv4Address(text) for text in config.pool)
@@ -109,7 +113,13 @@ def _pool(config: ServeConfig, registry: Registry) -> Pool | None:
     def is_taken(address: IPv4Address) -> bool:
         return address == own or registry.by_address(str(address)) is not None
 
-    return Pool(first, last, config.lease_s, time.monotonic, is_taken)
+    started_s = time.time() - time.monotonic()
+
+    def clock() -> float:
+        """Seconds since 1970 that nobody sets back while this process runs."""
+        return started_s + time.monotonic()
+
+    return Pool(first, last, config.lease_s, clock, is_taken, leases.all())
 
 
 def _announce(endpoints: Endpoints) -> None:

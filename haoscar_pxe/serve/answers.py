@@ -1,12 +1,13 @@
 """The seam to the boot decision: what the boot server asks for every request; `boot` implements it.
 
-`dhcp`, `given_back` and `tftp` are called on the server's one loop and must answer from memory
-(below a millisecond). The others may render, read the repository or write the registry: each is
-called in a thread of its own, several at once.
+`dhcp`, `leased`, `unkept_leases`, `given_back` and `tftp` are called on the server's one loop and
+must answer from memory (below a millisecond). The others may render, read the
+repository or write the registry: each is called in a thread of its own, several at once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Protocol
@@ -26,6 +27,20 @@ class Answers(Protocol):
 
     def dhcp(self, asker: Asker) -> DhcpDecision:
         """What to tell it, or Silence."""
+        ...
+
+    def leased(self, mac: str, address: IPv4Address) -> bool:
+        """A client is about to be told that it has the address that `dhcp` gave for it.
+
+        Whether it may be told only once that is on the disk; not so where the registry says it.
+        """
+        ...
+
+    def unkept_leases(self) -> Callable[[], None] | None:
+        """What puts all leases until now on the disk, called once and in another thread.
+
+        It raises HaoscarError if it cannot. None: there is nothing to put there.
+        """
         ...
 
     def given_back(self, mac: str, address: IPv4Address | None, *, is_in_use: bool) -> bool:

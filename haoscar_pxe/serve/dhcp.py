@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from ipaddress import IPv4Address
 from typing import Final
@@ -18,6 +18,7 @@ from haoscar_pxe.errors import HaoscarError, WireError
 from haoscar_pxe.nodes.asking import Asker, DhcpAnswer, DhcpMessage, Silence
 from haoscar_pxe.serve.answers import Answers
 from haoscar_pxe.serve.counters import Counters
+from haoscar_pxe.serve.promises import Outgoing, Promises
 from haoscar_pxe.wire.dhcp_options import (
     OptionCode,
     architecture,
@@ -35,7 +36,7 @@ from haoscar_pxe.wire.dhcp_packet import (
     encode,
 )
 from haoscar_pxe.wire.dhcp_proxy import respond_as_proxy, respond_on_boot_port
-from haoscar_pxe.wire.dhcp_responder import Offer, Response, Unanswered, respond
+from haoscar_pxe.wire.dhcp_responder import Answered, Offer, Reply, Response, Unanswered, respond
 
 log = logging.getLogger(__name__)
 
@@ -69,15 +70,6 @@ _RESPOND: Final[dict[DhcpRole, Callable[[Packet, Offer], Response]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A datagram to send and where to."""
-
-    datagram: bytes
-    address: str
-    port: int
-
-
 class DhcpService:
     """Owns the DHCP socket of one interface."""
 
@@ -95,17 +87,26 @@ class DhcpService:
         self._server_ip = server_ip
         self._answers = answers
         self._counters = counters
+        self._promises = Promises(answers.unkept_leases, self._send, counters)
 
     def on_readable(self) -> None:
-        """Answer what has come in; called by the loop whenever there is something."""
+        """Answer what has come in; called by the loop whenever there is something.
+
+        What promises a stranger's lease is sent once all of this batch are on the disk.
+        """
         for _ in range(BATCH):
             try:
                 datagram, peer = self._sock.recvfrom(LONGEST_DATAGRAM)
             except OSError:  # nothing more, or an ICMP error about an earlier reply
-                return
+                break
             outgoing = self.handle(datagram, peer[0], peer[1])
-            if outgoing is not None:
+            if outgoing is None:
+                continue
+            if outgoing.is_promise:
+                self._promises.hold(outgoing)
+            else:
                 self._send(outgoing)
+        self._promises.settle()
 
     def handle(
         self, datagram: bytes, peer_ip: str, peer_port: int = CLIENT_PORT
@@ -157,7 +158,18 @@ class DhcpService:
             answer.boot_filename or "(nothing to boot)",
             response.reason or answer.reason,
         )
-        return Outgoing(encode(response.packet), str(response.address), response.port)
+        return Outgoing(
+            encode(response.packet),
+            str(response.address),
+            response.port,
+            is_promise=self._is_promise(packet, response),
+        )
+
+    def _is_promise(self, packet: Packet, response: Reply) -> bool:
+        """Whether this gives a lease that must be on the disk first."""
+        if self._role is not DhcpRole.SERVER or response.kind is not Answered.ACK:
+            return False
+        return self._answers.leased(packet.mac, response.packet.yiaddr)
 
     def _look_for_rival(self, packet: Packet) -> None:
         """A client that chooses an offer names whose; another's is told once for each server.

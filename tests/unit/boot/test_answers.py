@@ -23,6 +23,7 @@ from haoscar_pxe.image.signing import SigningKey, TrustedKeys
 from haoscar_pxe.nodes.arming import new_arming
 from haoscar_pxe.nodes.asking import Asker, DhcpAnswer, Reads, Refusal, Silence
 from haoscar_pxe.nodes.declare import armed, interface, new_node
+from haoscar_pxe.nodes.leases import Lease, LeaseFile
 from haoscar_pxe.nodes.node import NodeState
 from haoscar_pxe.nodes.order import InstallOrder, NodeEvent, Step
 from haoscar_pxe.nodes.registry import Registry
@@ -122,6 +123,45 @@ def test_a_stranger_gives_its_address_back_and_a_node_cannot_lose_its_own(
     assert with_pool.given_back(STRANGER, first, is_in_use=False)
     assert isinstance(with_pool.dhcp(Asker(mac="52:54:00:00:01:01")), DhcpAnswer)
     assert not answers.given_back(STRANGER, first, is_in_use=False), "there is no pool"
+
+
+def test_a_strangers_lease_is_kept_and_a_nodes_needs_no_keeping(
+    answers: BootAnswers, tmp_path: Path
+) -> None:
+    first = IPv4Address("10.77.0.100")
+    leases = LeaseFile(tmp_path / "leases.sqlite")
+    pool = Pool(first, first, 60, lambda: 0.0, lambda _: False)
+    with_pool = replace(answers, pool=pool, leases=leases)
+    for mac in (STRANGER, MAC):
+        assert isinstance(with_pool.dhcp(Asker(mac=mac)), DhcpAnswer)
+    assert with_pool.unkept_leases() is None, "an offer is no lease"
+    assert not with_pool.leased(MAC, IPv4Address(IP))
+    assert with_pool.leased(STRANGER, first)
+    keep = with_pool.unkept_leases()
+    assert keep is not None
+    keep()
+    assert leases.all() == {first: Lease(STRANGER, 60.0)}
+    assert with_pool.unkept_leases() is None
+    leases.close()
+
+
+def test_who_will_not_give_an_address_up_takes_none_from_the_pool(answers: BootAnswers) -> None:
+    first = IPv4Address("10.77.0.100")
+    pool = Pool(first, first, 60, lambda: 0.0, lambda _: False)
+    with_pool = replace(answers, pool=pool)
+    own = IPv4Address("10.77.0.9")
+    inform = with_pool.dhcp(Asker(mac=STRANGER, message="INFORM", requested_ip=own))
+    assert isinstance(inform, DhcpAnswer)
+    assert inform.address.ip == own
+    elsewhere = IPv4Address("192.0.2.1")
+    for asker in (
+        Asker(mac=STRANGER, message="BOOTP"),
+        Asker(mac=STRANGER, message="INFORM"),
+        Asker(mac=STRANGER, message="INFORM", requested_ip=elsewhere),
+    ):
+        assert isinstance(with_pool.dhcp(asker), Silence)
+    assert pool.offer("52:54:00:00:01:01") == first
+    assert isinstance(with_pool.dhcp(Asker(mac=MAC, message="BOOTP")), DhcpAnswer)
 
 
 def test_an_armed_node_is_sent_the_installer_without_any_secret(answers: BootAnswers) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
@@ -32,11 +32,24 @@ class FixedAnswers:
     stored: dict[str, Path] = field(default_factory=dict)
     askers: list[Asker] = field(default_factory=list)
     events: list[bytes] = field(default_factory=list)
+    strangers: set[str] = field(default_factory=set)
+    leases: list[tuple[str, str]] = field(default_factory=list)
+    keep: Callable[[], None] = lambda: None
     back: list[tuple[str, str, bool]] = field(default_factory=list)
 
     def dhcp(self, asker: Asker) -> DhcpDecision:
         self.askers.append(asker)
         return self.addresses.get(asker.mac, Silence("nobody knows it"))
+
+    def leased(self, mac: str, address: IPv4Address) -> bool:
+        self.leases.append((mac, str(address)))
+        return mac in self.strangers
+
+    def unkept_leases(self) -> Callable[[], None] | None:
+        if not self.leases:
+            return None
+        self.leases = []
+        return self.keep
 
     def given_back(self, mac: str, address: IPv4Address | None, *, is_in_use: bool) -> bool:
         self.back.append((mac, str(address), is_in_use))

@@ -197,3 +197,37 @@ def test_a_proxy_expects_the_other_server(
         with caplog.at_level(logging.WARNING):
             service.handle(encode(Packet(1, 1, MAC, options=options)), PEER)
     assert caplog.text == ""
+
+
+def request(mac: bytes, address: IPv4Address, chosen: IPv4Address = SERVER) -> bytes:
+    """A client that takes the offer of `chosen`."""
+    options: dict[int, bytes] = {
+        OptionCode.MESSAGE_TYPE: bytes([MessageType.REQUEST]),
+        OptionCode.SERVER_IDENTIFIER: chosen.packed,
+        OptionCode.REQUESTED_ADDRESS: address.packed,
+    }
+    return encode(Packet(op=1, xid=1, chaddr=mac, options=options))
+
+
+def test_only_the_ack_of_a_lease_waits_for_the_disk(
+    service: DhcpService, answers: FixedAnswers
+) -> None:
+    """An offer promises nothing, and neither does what another server was chosen for."""
+    address = IPv4Address("10.77.0.20")
+    answers.strangers.add(NODE)
+    discover = service.handle(IPXE_DISCOVER, PEER)
+    assert discover is not None
+    assert not discover.is_promise
+    assert service.handle(request(MAC, address, IPv4Address("10.77.0.2")), PEER) is None
+    refused = service.handle(request(MAC, IPv4Address("10.77.0.99")), PEER)
+    assert refused is not None
+    assert not refused.is_promise
+    assert answers.leases == []
+    granted = service.handle(request(MAC, address), PEER)
+    assert granted is not None
+    assert granted.is_promise
+    assert answers.leases == [(NODE, str(address))]
+    answers.strangers.clear()
+    known_nodes = service.handle(request(MAC, address), PEER)
+    assert known_nodes is not None
+    assert not known_nodes.is_promise
