@@ -30,7 +30,7 @@ has nothing to play back; xfs refuses a second file system of the same UUID."""
 THICK_KINDS: Final = "-oOrRmMC"
 SMALLEST_BYTES: Final = 32 << 20
 POOL_FULL_PERCENT: Final = 90.0
-BOOT_PLACES: Final = frozenset({b"/boot", b"/boot/efi", b"/efi"})
+BOOT_PLACES: Final = (b"boot", b"boot/efi", b"efi")
 """What no service writes to; read live, it keeps no after-hook waiting."""
 
 Mode: TypeAlias = Literal["auto", "off", "require"]
@@ -80,9 +80,13 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """views: of every captured file system and nested subvolume, those above first."""
+    """views: of every captured file system and nested subvolume, those above first.
+
+    boot_places: where no service writes, of the tree that is captured.
+    """
 
     views: tuple[View, ...]
+    boot_places: frozenset[bytes] = frozenset()
 
     @property
     def shots(self) -> tuple[Shot, ...]:
@@ -101,7 +105,7 @@ class Plan:
     @property
     def is_all_frozen(self) -> bool:
         """Whether services may go on before the files are read."""
-        return all(view.shot or view.place in BOOT_PLACES for view in self.views)
+        return all(view.shot or view.place in self.boot_places for view in self.views)
 
 
 def _lies_below_a_top(shot: Shot) -> bool:
@@ -135,7 +139,9 @@ def plan(
     """
     planner = _Planner(decisions, root, excluded, storage, percent)
     views = [view for each in decisions if each.belongs for view in planner.views(each.mount)]
-    return Plan(tuple(sorted(views, key=lambda view: view.place.rstrip(b"/").split(b"/"))))
+    views.sort(key=lambda view: view.place.rstrip(b"/").split(b"/"))
+    boot_places = frozenset(os.path.join(root, place) for place in BOOT_PLACES)
+    return Plan(tuple(views), boot_places)
 
 
 class _Planner:
