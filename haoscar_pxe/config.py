@@ -45,6 +45,11 @@ class Paths:
         return Path(self.state) / "leases.sqlite"
 
     @property
+    def strangers(self) -> Path:
+        """The SQLite file of machines that asked and that nobody registered."""
+        return Path(self.state) / "strangers.sqlite"
+
+    @property
     def bundle_cache(self) -> Path:
         """The folder of agent bundles, made from this machine's own Python."""
         return Path(self.state) / "bundle"

@@ -38,6 +38,7 @@ from haoscar_pxe.boot.generations import Generations
 from haoscar_pxe.boot.identity import Site
 from haoscar_pxe.boot.order import for_generation, make_order, make_sync_order, owns_address
 from haoscar_pxe.boot.programs import boot_program
+from haoscar_pxe.boot.sightings import Sightings
 from haoscar_pxe.config import InstallConfig, ServeConfig
 from haoscar_pxe.errors import HaoscarError, NodeError, RepositoryError
 from haoscar_pxe.image.store import is_pack_id
@@ -72,7 +73,8 @@ class BootAnswers:
 
     firmware: boot programs by name. prepare: the boot files "vmlinuz" and "initramfs" of a
     generation, made when they are not there yet. pool: None answers no stranger. leases: where the
-    pool's are kept; None forgets them with the process. mirrors: None lets nobody mirror.
+    pool's are kept; None forgets them with the process. sightings: None notes no unknown
+    machine. mirrors: None lets nobody mirror.
     """
 
     registry: Registry
@@ -85,6 +87,7 @@ class BootAnswers:
     prepare: Callable[[str, int], dict[str, Path]]
     pool: Pool | None
     leases: LeaseFile | None = None
+    sightings: Sightings | None = None
     mirrors: Mirrors | None = None
     now_ns: Callable[[], int] = time.time_ns
 
@@ -100,6 +103,8 @@ class BootAnswers:
             interfaces = routed(node, self.serve.gateway).interfaces
             interface = next(each for each in interfaces if each.mac == asker.mac)
             return self._known(node, interface, asker)
+        if self.sightings is not None:
+            self.sightings.asked(asker, self.now_ns())
         address = self._strangers_address(asker)
         if isinstance(address, Silence):
             return Silence(f"no node has the MAC {asker.mac}, and {address.reason}")
@@ -177,6 +182,8 @@ class BootAnswers:
     def configuration(self, loader: Loader, mac: str) -> str:
         """The configuration of this MAC in the loader's language, now."""
         decision, found = self.decision(mac)
+        if found is None and self.sightings is not None:
+            self.sightings.fetched(mac, f"{loader} configuration", self.now_ns())
         node = routed(found, self.serve.gateway) if found else None
         install = self.install_files(node) if node and decision.boot is Boot.INSTALL else None
         return configuration(loader, decision, mac, node, install, self.site.templates)

@@ -1,40 +1,34 @@
-"""`haoscar-pxe node`: the machines that boot from here, and what each is to become."""
+"""`haoscar-pxe node`: the machines that boot from here, and what each is to become.
+
+`show` and `discover` have files of their own.
+"""
 
 from __future__ import annotations
 
-import time
 from ipaddress import IPv4Interface
 from typing import get_args
 
 import click
 import msgspec
 
-from haoscar_pxe.cli.duration import Duration
+from haoscar_pxe.cli.node_discover import discover
+from haoscar_pxe.cli.node_options import arming_for, for_option, uses_option
+from haoscar_pxe.cli.node_show import show
+from haoscar_pxe.cli.node_words import NEWEST, disk_words, public
 from haoscar_pxe.cli.output import json_option, moment, print_json, print_table
 from haoscar_pxe.cli.site import Site, pass_site
 from haoscar_pxe.errors import NodeError
-from haoscar_pxe.nodes.arming import ARMED_FOR_S, ORDERS_PER_ARMING, new_arming
 from haoscar_pxe.nodes.declare import armed, checked, interface, new_node
-from haoscar_pxe.nodes.node import Arming, Interface, Node, NodeState, Role, Wipe
-from haoscar_pxe.nodes.registry import RecordedEvent
-
-HIDDEN = "(hidden)"
-NEWEST = "newest"
-
-for_option = click.option(
-    "--for", "for_s", type=Duration(), help="How long it stays armed: 90m, 8h, 2d. Default: 24h."
-)
-uses_option = click.option(
-    "--uses",
-    type=click.IntRange(1, 100),
-    help=f"How many orders it may be given meanwhile; each installation that is begun anew takes "
-    f"one. Default: {ORDERS_PER_ARMING}.",
-)
+from haoscar_pxe.nodes.node import Interface, Node, NodeState, Role, Wipe
 
 
 @click.group()
 def node() -> None:
-    """The machines that boot from here: add, list, show, set, remove."""
+    """The machines that boot from here: add, discover, list, show, set, remove."""
+
+
+for command in (show, discover):
+    node.add_command(command)
 
 
 @node.command()
@@ -82,7 +76,7 @@ def add(
     first = interface(mac, address, gateway, named)
     made = new_node(
         name,
-        arming=_arming(for_s, uses),
+        arming=arming_for(for_s, uses),
         role=role,
         image=image,
         interfaces=(first, *(_interface(each) for each in also)),
@@ -93,7 +87,7 @@ def add(
     site.registry.add(made)
     click.echo(
         f"{name} is armed until {moment(made.arming.until_ns)}: its next network boot installs "
-        f"{image} on {_disk_words(made)}"
+        f"{image} on {disk_words(made)}"
     )
     for remark in _remarks(site, made):
         click.echo(f"but {remark}")
@@ -106,7 +100,7 @@ def list_nodes(site: Site, as_json: bool) -> None:
     """All nodes, and where each stands."""
     nodes = site.registry.nodes()
     if as_json:
-        print_json([_public(each) for each in nodes])
+        print_json([public(each) for each in nodes])
         return
     rows = [
         [
@@ -121,33 +115,6 @@ def list_nodes(site: Site, as_json: bool) -> None:
         for each in nodes
     ]
     print_table(["NAME", "ROLE", "STATE", "IMAGE", "GENERATION", "MAC", "ADDRESS"], rows)
-
-
-@node.command()
-@click.argument("name")
-@json_option
-@pass_site
-def show(site: Site, name: str, as_json: bool) -> None:
-    """All about node NAME, and what it reported."""
-    found = site.registry.get(name)
-    events = site.registry.events(name)
-    if as_json:
-        print_json({**_public(found), "events": [_event(each) for each in events]})
-        return
-    interfaces = "; ".join(_interface_words(each) for each in found.interfaces)
-    rows = [
-        ["role", found.role],
-        ["state", found.state.value],
-        ["armed", _arming_words(found)],
-        ["image", f"{found.image}, {found.generation or NEWEST} generation"],
-        ["ordered", str(found.ordered_generation or "nothing yet")],
-        ["interfaces", interfaces],
-        ["disk", _disk_words(found)],
-        ["machine-id", found.machine_id],
-    ]
-    print_table([found.name, ""], rows)
-    for each in events:
-        click.echo(_event_line(each))
 
 
 @node.command("set")
@@ -184,7 +151,7 @@ def set_node(
         raise NodeError("--install and --installed contradict each other")
     if not install and (for_s or uses):
         raise NodeError("--for and --uses say how --install arms it; give that too")
-    armed_now = _arming(for_s, uses)
+    armed_now = arming_for(for_s, uses)
 
     def changed(old: Node) -> Node:
         boot = old.boot_interface
@@ -207,7 +174,7 @@ def set_node(
 
     after = site.registry.change(name, changed)
     until = f" until {moment(after.arming.until_ns)}" if install else ""
-    click.echo(f"{name} is {after.state.value}{until}; {after.image} on {_disk_words(after)}")
+    click.echo(f"{name} is {after.state.value}{until}; {after.image} on {disk_words(after)}")
 
 
 @node.command()
@@ -247,36 +214,3 @@ def _generation_number(text: str) -> int | None:
 
 def _generation(found: Node) -> str:
     return str(found.generation or NEWEST)
-
-
-def _disk_words(found: Node) -> str:
-    disk = "the only disk that fits" if found.disk == "auto" else found.disk
-    return f"{disk}, {'if it is blank' if found.wipe == 'blank' else 'whatever is on it'}"
-
-
-def _arming(for_s: float | None, uses: int | None) -> Arming:
-    return new_arming(time.time_ns(), for_s=for_s or ARMED_FOR_S, orders=uses or ORDERS_PER_ARMING)
-
-
-def _arming_words(found: Node) -> str:
-    given = f"{found.arming.given} of {found.arming.orders} orders given"
-    return f"until {moment(found.arming.until_ns)}, {given}" if found.arming.orders else "never"
-
-
-def _interface_words(each: Interface) -> str:
-    gateway = f" via {each.gateway}" if each.gateway else ""
-    return f"{each.mac} {each.address}{gateway}{' as ' + each.name if each.name else ''}"
-
-
-def _public(found: Node) -> dict[str, object]:
-    return {**msgspec.structs.asdict(found), "order_token": HIDDEN}
-
-
-def _event(each: RecordedEvent) -> dict[str, object]:
-    return {"at_ns": each.at_ns, **msgspec.structs.asdict(each.event)}
-
-
-def _event_line(each: RecordedEvent) -> str:
-    percent = "" if each.event.percent is None else f"{each.event.percent:4.0f} %"
-    detail = "".join(f"\n{' ' * 22}{line}" for line in each.event.detail.splitlines())
-    return f"{moment(each.at_ns)}  {each.event.step:<13}{percent:<7}{each.event.message}{detail}"

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -18,6 +20,7 @@ from haoscar_pxe.boot.bundle import build_bundle
 from haoscar_pxe.boot.decide import Boot
 from haoscar_pxe.boot.deltas import Deltas
 from haoscar_pxe.boot.firmware_files import firmware_files
+from haoscar_pxe.boot.sightings import Sightings
 from haoscar_pxe.cli.site import Site, pass_site
 from haoscar_pxe.config import ServeConfig
 from haoscar_pxe.errors import HaoscarError
@@ -25,10 +28,13 @@ from haoscar_pxe.image.delta_cache import DeltaCache
 from haoscar_pxe.nodes.leases import LeaseFile
 from haoscar_pxe.nodes.mirrors import Mirrors
 from haoscar_pxe.nodes.registry import Registry
+from haoscar_pxe.nodes.strangers import Stranger, StrangerFile
 from haoscar_pxe.serve.options import Endpoints, ServeOptions
 from haoscar_pxe.serve.server import run_server
 
 log = logging.getLogger(__name__)
+
+STRANGERS_EVERY_S: Final = 2.0
 
 
 @click.command()
@@ -40,11 +46,13 @@ def serve(site: Site) -> None:
     has a systemd unit for it: haoscar-pxe.service.
     """
     options = serve_options(site.config.serve)
-    with closing(DeltaCache(site.config.paths.delta_cache)) as deltas:
+    paths = site.config.paths
+    with closing(DeltaCache(paths.delta_cache)) as deltas:
         deltas.open()
         answers = boot_answers(site, deltas)
         threading.Thread(target=warm, args=(answers,), daemon=True, name="boot files").start()
-        run_server(options, answers, _announce)
+        with noting_strangers(answers.sightings, StrangerFile(paths.strangers)):
+            run_server(options, answers, _announce)
 
 
 def serve_options(config: ServeConfig) -> ServeOptions:
@@ -83,8 +91,39 @@ def boot_answers(site: Site, deltas: DeltaCache) -> BootAnswers:
         prepare=boot_files,
         pool=_pool(site.config.serve, site.registry, leases),
         leases=leases,
+        sightings=Sightings(_earlier_strangers(paths.strangers)),
         mirrors=Mirrors(paths.registry),
     )
+
+
+@contextmanager
+def noting_strangers(sightings: Sightings | None, file: StrangerFile) -> Iterator[None]:
+    """While the block runs, write what was seen every few seconds, in a thread, and at its end."""
+    stopping = threading.Event()
+
+    def write() -> None:
+        is_last = False
+        while sightings is not None and not is_last:
+            is_last = stopping.wait(STRANGERS_EVERY_S)
+            if changes := sightings.unkept():
+                try:
+                    file.keep(changes)
+                except HaoscarError as error:
+                    log.error("%s (%s)", error, error.hint)
+
+    thread = threading.Thread(target=write, name="strangers")
+    thread.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        thread.join()
+        file.close()
+
+
+def _earlier_strangers(path: Path) -> list[Stranger]:
+    with closing(StrangerFile(path)) as file:
+        return file.all()
 
 
 def warm(answers: BootAnswers) -> None:

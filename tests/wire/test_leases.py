@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,6 +57,12 @@ def address_of(wire: Link, mac: str, scratch: Path) -> str:
     return next(line.removeprefix("ip=") for line in lines if line.startswith("ip="))
 
 
+def strangers(config: Path) -> list[str]:
+    """Whom `node discover` lists."""
+    listed = json.loads(site_folder.call(config, "node", "discover", "--json").output)
+    return [each["mac"] for each in listed]
+
+
 def test_a_crash_of_the_server_gives_no_strangers_address_to_another(
     bare_wire: Link, tmp_path: Path
 ) -> None:
@@ -65,6 +72,10 @@ def test_a_crash_of_the_server_gives_no_strangers_address_to_another(
     config.write_text(f"{text}pool = {pool}\n")
     with serving(bare_wire, config):
         assert address_of(bare_wire, FIRST, tmp_path) == "10.77.0.100"
+        deadline = time.monotonic() + 10
+        while (seen := strangers(config)) == [] and time.monotonic() < deadline:
+            time.sleep(0.1)
+    assert seen == [FIRST], "it is written while the server runs"
     with serving(bare_wire, config):
         assert address_of(bare_wire, SECOND, tmp_path) == "10.77.0.101"
         assert address_of(bare_wire, "52:54:00:00:01:03", tmp_path) == "", "both are in use"

@@ -16,6 +16,7 @@ from haoscar_pxe.boot.answers import BootAnswers
 from haoscar_pxe.boot.deltas import Deltas
 from haoscar_pxe.boot.generations import Generations
 from haoscar_pxe.boot.identity import Site
+from haoscar_pxe.boot.sightings import Sightings
 from haoscar_pxe.config import InstallConfig, ServeConfig
 from haoscar_pxe.image.delta_cache import DeltaCache
 from haoscar_pxe.image.sealing_keys import KeyFolder
@@ -417,3 +418,15 @@ def test_a_boot_program_that_is_not_installed_is_told_by_name(answers: BootAnswe
     assert isinstance(answer, DhcpAnswer)
     assert answer.boot_filename == ""
     assert "snponly.efi is not on this server" in answer.reason
+
+
+def test_only_who_is_no_node_is_noted_with_its_steps(answers: BootAnswers) -> None:
+    sightings = Sightings()
+    noting = replace(answers, sightings=sightings)
+    for mac in (MAC, STRANGER):
+        noting.dhcp(Asker(mac=mac, arch=7, vendor_class="PXEClient:Arch:00007"))
+        noting.tftp(f"pxelinux.cfg/01-{mac.replace(':', '-')}", IP)
+    (seen,) = sightings.unkept().values()
+    assert seen is not None
+    assert seen.mac == STRANGER
+    assert seen.steps == ("firmware DISCOVER", "pxelinux configuration")
