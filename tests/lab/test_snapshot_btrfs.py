@@ -12,18 +12,23 @@ from pathlib import Path
 
 import pytest
 
+from haoscar_pxe.boot.bundle import build_bundle
 from haoscar_pxe.capture.capture import CaptureOptions, capture
 from haoscar_pxe.capture.files.reading import Clock, SystemClock
 from haoscar_pxe.capture.hooks import HookError, Hooks
+from haoscar_pxe.capture.remote.capture_head import Head, capture_remote
+from haoscar_pxe.capture.remote.delivery import AgentBundle
 from haoscar_pxe.capture.report import CaptureReport
 from haoscar_pxe.capture.snapshot.names import PREFIX
 from haoscar_pxe.capture.snapshot.sight import SnapshotError, Wish
 from haoscar_pxe.command import run
+from haoscar_pxe.errors import CaptureError
 from haoscar_pxe.image.progress import Progress, Silence
 from haoscar_pxe.image.reader import ChunkReader, entries, read_file
 from haoscar_pxe.image.repository import Repository
 from haoscar_pxe.image.signing import SigningKey
 from tests.needed import need
+from tests.unit.capture.local_ssh import local_ssh
 from tests.unit.capture.sealing import SEALING
 
 pytestmark = pytest.mark.lab
@@ -235,3 +240,52 @@ def test_the_snapshots_of_a_killed_capture_are_removed_by_the_next_but_not_those
                 child.kill()
     take(repository, disk)
     assert shots(disk) == []
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> AgentBundle:
+    need("busybox", root=False)
+    made = build_bundle(tmp_path_factory.mktemp("cache"))
+    return AgentBundle(made.id, made.folder)
+
+
+def take_over_ssh(
+    repository: Repository, disk: Path, bundle: AgentBundle, progress: Progress, hooks: Hooks
+) -> CaptureReport:
+    options = CaptureOptions(disk, "primary", SEALING, wish=REQUIRED, hooks=hooks)
+    head = Head(local_ssh(disk.parent), str(disk.parent / "agents"))
+    return capture_remote(options, head, bundle, repository, KEY, progress)
+
+
+def test_a_head_that_is_captured_over_ssh_is_frozen_as_well(
+    repository: Repository, disk: Path, bundle: AgentBundle
+) -> None:
+    during = During(disk)
+    hooks = Hooks(after=(("touch", str(disk.parent / "resumed")),))
+    report = take_over_ssh(repository, disk, bundle, during, hooks)
+    assert states(repository, report) == {b"before"}
+    assert len(during.seen or ()) == 3
+    assert report.manifest.consistency == "snapshot"
+    assert [reading.is_snapshot for reading in report.readings] == [True] * 3
+    assert (disk.parent / "resumed").exists()
+    assert shots(disk) == []
+
+
+def test_when_the_image_server_goes_away_the_agent_removes_its_snapshots(
+    repository: Repository, disk: Path, bundle: AgentBundle
+) -> None:
+    (disk / "large").write_bytes(os.urandom(20 << 20))
+
+    class Gone(Silence):
+        seen = 0
+
+        def expect(self, total_bytes: int) -> None:
+            self.seen = len(shots(disk))
+            raise CaptureError("the plug was pulled")
+
+    progress = Gone()
+    with pytest.raises(CaptureError, match="plug"):
+        take_over_ssh(repository, disk, bundle, progress, Hooks())
+    assert progress.seen == 3
+    assert shots(disk) == []
+    assert repository.images() == []
