@@ -63,6 +63,20 @@ def table_lines(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[s
     ]
 
 
+def time_left(total: int | None, done: int, rate: float) -> str:
+    """How long the rest takes at the rate so far, as the end of a line; "" where nobody knows.
+
+    >>> time_left(1000, 400, 10.0), time_left(90_000, 0, 10.0), time_left(None, 5, 1.0)
+    (', 1:00 left', ', 2:30:00 left', '')
+    """
+    if not total or rate <= 0 or done >= total:
+        return ""
+    minutes, seconds = divmod(round((total - done) / rate), 60)
+    hours, minutes = divmod(minutes, 60)
+    clock = f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+    return f", {clock} left"
+
+
 class Lines:
     """Progress as lines on standard error; its clock starts with the first thing it is told."""
 
@@ -93,8 +107,10 @@ class Lines:
 
     def _say(self, elapsed_s: float) -> None:
         share = f" ({100 * self._bytes / self._total:.0f} %)" if self._total else ""
-        rate = size(int(self._bytes / elapsed_s))
+        rate = self._bytes / elapsed_s
+        left = time_left(self._total, self._bytes, rate)
         click.echo(
-            f"{self._label}: {self._entries} entries, {size(self._bytes)}{share}, {rate}/s",
+            f"{self._label}: {self._entries} entries, {size(self._bytes)}{share}, "
+            f"{size(int(rate))}/s{left}",
             err=True,
         )
