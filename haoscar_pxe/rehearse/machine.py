@@ -133,6 +133,16 @@ class Machine:
         with Monitor(self._qmp) as monitor:
             monitor.execute("screendump", filename=str(file))
 
+    def pause(self) -> None:
+        """Stop it and its clocks, as a hypervisor does that migrates or snapshots a machine."""
+        with Monitor(self._qmp) as monitor:
+            monitor.execute("stop")
+
+    def resume(self) -> None:
+        """Let it go on, as if no time had passed."""
+        with Monitor(self._qmp) as monitor:
+            monitor.execute("cont")
+
     def power_off(self) -> None:
         """Pull the plug; nothing the guest had not written reaches the disk."""
         process, self._process = self._process, None

@@ -19,11 +19,11 @@ import secrets
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from haoscar_pxe import command
 from haoscar_pxe.boot.bundle import build_bundle
@@ -87,11 +87,18 @@ class TakeoverReport:
         return self.rehearsal.ok and "was replaced" in self.returned and self.orphan_entries > 0
 
 
+Afterwards: TypeAlias = Callable[[Up, LiveHead], None]
+"""Given the standby, which is active, and the old primary, which is passive."""
+
+
 class Takeover:
     """One run, in the work folder of a demo."""
 
-    def __init__(self, work: Path, narrator: Narrator, watched: Watched) -> None:
+    def __init__(
+        self, work: Path, narrator: Narrator, watched: Watched, afterwards: Afterwards | None
+    ) -> None:
         self._work = work
+        self._afterwards = afterwards
         self._folder = work / "takeover"
         self._watched = watched
         self._steps = Steps(narrator)
@@ -113,7 +120,7 @@ class Takeover:
                 self._install(primary)
             with self._witness(net):
                 with step("wait until it is active"):
-                    self._await_active("primary")
+                    await_active(Path(self._config.failover.state), "primary")
                 with step("capture it over ssh"):
                     self._capture(primary, IMAGE)
                 node = register(self._config, IMAGE)
@@ -197,46 +204,38 @@ class Takeover:
 
     def _cut_the_power(self, up: Up, primary: LiveHead) -> None:
         step, narrator = self._steps.step, self._steps.narrator
+        state = Path(self._config.failover.state)
         with step("wait until the standby would take over"):
-            self._await_active("primary", is_covered=True)
+            await_active(state, "primary", is_covered=True)
             _page(up.network)
         with step("cut the primary's power; a client asks on"):
             primary.pull_the_plug()
-            self._silence_s = _until_page(up.network)
+            self._silence_s = until_page(up.network)
             narrator.detail(f"the page is there again after {self._silence_s:.2f} s")
         with step("switch the old primary on again"):
             primary.power_on()
-            self._await_active("standby")
+            await_active(state, "standby")
             self._returned = _status(primary)["unwilling"]
             narrator.detail(f"it is passive: {self._returned}")
         with step("capture what was written on it last, as an orphan"):
             self._orphan_entries = self._capture(primary, ORPHAN)
-
-    def _await_active(self, head: str, *, is_covered: bool = False) -> None:
-        """Until the witness says so. Raises RehearsalError."""
-        deadline = time.monotonic() + COVERED_WITHIN_S
-        said = ""
-        while time.monotonic() < deadline:
-            try:
-                found = ask(Path(self._config.failover.state), "status")
-                said = f"active: '{found['active']}'; {found['if_active_died']}"
-                if found["active"] == head and (found["is_covered"] or not is_covered):
-                    return
-            except FailoverError as error:
-                said = str(error)
-            time.sleep(0.2)
-        raise RehearsalError(
-            f"the {head} is not active{' and covered' if is_covered else ''} after "
-            f"{COVERED_WITHIN_S:g} s; the witness says: {said}",
-            hint=f"see {self._folder}/witness.log and the consoles",
-        )
+        if self._afterwards is not None:
+            self._afterwards(up, primary)
 
 
-def run_takeover(work: Path, narrator: Narrator, watched: Watched = unwatched) -> TakeoverReport:
-    """Run it in the folder `work`. Needs root."""
+def run_takeover(
+    work: Path,
+    narrator: Narrator,
+    watched: Watched = unwatched,
+    afterwards: Afterwards | None = None,
+) -> TakeoverReport:
+    """Run it in the folder `work`. Needs root.
+
+    afterwards: what to do with both heads at the end, while they run.
+    """
     work = work.absolute()
     with held(work, "the demo"):
-        return Takeover(work, narrator, watched).run_all()
+        return Takeover(work, narrator, watched, afterwards).run_all()
 
 
 def takeover_config(work: Path) -> Config:
@@ -271,6 +270,26 @@ def takeover_summary(report: TakeoverReport) -> list[str]:
     ]
 
 
+def await_active(state: Path, head: str, *, is_covered: bool = False) -> None:
+    """Until the witness, whose state folder it is, says so. Raises RehearsalError."""
+    deadline = time.monotonic() + COVERED_WITHIN_S
+    said = ""
+    while time.monotonic() < deadline:
+        try:
+            found = ask(state, "status")
+            said = f"active: '{found['active']}'; {found['if_active_died']}"
+            if found["active"] == head and (found["is_covered"] or not is_covered):
+                return
+        except FailoverError as error:
+            said = str(error)
+        time.sleep(0.2)
+    raise RehearsalError(
+        f"the {head} is not active{' and covered' if is_covered else ''} after "
+        f"{COVERED_WITHIN_S:g} s; the witness says: {said}",
+        hint=f"see {state.parent}/witness.log and the consoles",
+    )
+
+
 def _page(net: Network) -> None:
     """Get the page from the virtual address. Raises OSError, HTTPException, RehearsalError."""
     client = http.client.HTTPConnection(VIRTUAL, timeout=ANSWER_WITHIN_S)
@@ -285,7 +304,7 @@ def _page(net: Network) -> None:
         raise RehearsalError(f"the page at {VIRTUAL} is another one: {body[:100]}")
 
 
-def _until_page(net: Network) -> float:
+def until_page(net: Network) -> float:
     """Ask again and again; how long until the page came."""
     began = time.monotonic()
     while (passed := time.monotonic() - began) < RESUMES_WITHIN_S:
