@@ -119,6 +119,11 @@ class FailoverConfig:
     fence_timeout_s: int = 60
     alert: tuple[str, ...] = ()
 
+    @property
+    def stops_within_s(self) -> float:
+        """How long the services that write shared data may take to stop."""
+        return sum(each.timeout_s for each in self.service if each.writes_shared_data) + 1.0
+
 
 def read_failover(path: Path) -> FailoverConfig:
     """The section of a configuration file, whatever else is in it; a head may have it alone.

@@ -73,9 +73,10 @@ def why_not_move(now: Circumstances) -> str:
 
 
 def may_write(*, stopped_by_other: bool, fenced_epoch: int, epoch: int) -> bool:
-    """Whether services that write shared data may start in this tenure.
+    """Whether services that write shared data may start.
 
-    stopped_by_other: the other head was heard, in this tenure, to run none of them. fenced_epoch:
-    the last tenure in which its power was taken away, and a fence program said so.
+    stopped_by_other: the other head was heard just now to run none of them. epoch: in which this
+    head became active. fenced_epoch: the last one for which the other head's power was taken away,
+    and a fence program said so.
     """
-    return stopped_by_other or fenced_epoch == epoch
+    return stopped_by_other or 0 < epoch == fenced_epoch

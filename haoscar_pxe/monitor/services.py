@@ -40,8 +40,13 @@ class Services:
     @property
     def is_stopped(self) -> bool:
         """Whether none that writes shared data runs here, as far as stopping it said."""
+        return not self.writing
+
+    @property
+    def writing(self) -> tuple[str, ...]:
+        """The names of those that write shared data and may be running here."""
         left = {**self._unsure, **self._running}
-        return not any(service.writes_shared_data for service in left.values())
+        return tuple(name for name, service in left.items() if service.writes_shared_data)
 
     @property
     def waiting(self) -> tuple[str, ...]:
@@ -53,6 +58,9 @@ class Services:
         """Which of the two classes shall run here; `keep` makes it so."""
         wanted = {False} if network else set()
         self._wanted = frozenset(wanted | ({True} if writing else set()))
+        if writing:  # from now on nobody may rely on their being stopped
+            each_writing = (each for each in self._services if each.writes_shared_data)
+            self._unsure |= {s.name: s for s in each_writing if s.name not in self._running}
         self._failed.clear()
         self._changed.set()
 

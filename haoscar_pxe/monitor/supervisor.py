@@ -83,15 +83,11 @@ class Monitor:
         )
         self._moving = ""
         self._serving = False
+        self._reign = 0
         self._active_since: tuple[Member | None, int] = (None, 0)
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._tasks: set[asyncio.Task[None]] = set()
         self._announcing: asyncio.Task[None] | None = None
-
-    @property
-    def history(self) -> History:
-        """The events of this member."""
-        return self._history
 
     async def run(self) -> None:
         """Watch, take over, give up, until it is cancelled; then fall silent and stop what runs."""
@@ -115,8 +111,7 @@ class Monitor:
         if why_not := why_not_move(self._circumstances()):
             raise FailoverError(f"nothing is moved: {why_not}")
         self._history.note("switchover", reason or "asked for by the administrator")
-        self._services.want(network=True, writing=False)
-        await self._services.settled()
+        await self._stop_writing()
         self._moving = "is being moved to the other head"
         self._wish()
         try:
@@ -132,6 +127,20 @@ class Monitor:
             self._moving = ""
             self._follow_writing()
         return "the other head is active"
+
+    async def _stop_writing(self) -> None:
+        """Before anything moves. Raises FailoverError: something does not stop."""
+        self._services.want(network=True, writing=False)
+        try:
+            async with asyncio.timeout(self._config.stops_within_s):
+                await self._services.settled()
+        except TimeoutError as error:
+            stubborn = ", ".join(self._services.writing)
+            self._follow_writing()
+            raise FailoverError(
+                f"nothing is moved: {stubborn} did not stop",
+                hint="'haoscar-pxe failover events' says what the stop command said",
+            ) from error
 
     def maintain(self, reason: str) -> str:
         """Keep this head out of everything, or with "" let it in again."""
@@ -196,7 +205,7 @@ class Monitor:
         return may_write(
             stopped_by_other=heard,
             fenced_epoch=self._fence.fenced_epoch,
-            epoch=self._report.tenure,
+            epoch=self._reign,
         )
 
     def _install_guard(self) -> None:
@@ -253,7 +262,7 @@ class Monitor:
     def _take_over(self) -> None:
         """The keeper has the addresses already; what is slow follows here."""
         self._serving = True
-        epoch = self._report.tenure
+        epoch = self._reign = self._report.tenure
         self._announcing = self._spawn(self._announce_again())
         self._history.note("active", self._report.reason, epoch)
         if self._report.trouble:
@@ -279,13 +288,14 @@ class Monitor:
         if not self._report.is_active:
             return
         self._services.want(network=True, writing=True)
+        self._wish()  # that they may be running here is said before one is started
         if any(each.writes_shared_data for each in self._config.service):
-            self._spawn(self._make_safe_to_write(self._report.tenure))
+            self._spawn(self._make_safe_to_write(self._reign))
 
     async def _make_safe_to_write(self, epoch: int) -> None:
         """Wait shortly for the other head's word that it stopped; then take its power away."""
         await asyncio.sleep(1)
-        if self._may_write() or not self._report.is_active or self._report.tenure != epoch:
+        if self._may_write() or not self._report.is_active or self._reign != epoch:
             return
         if not self._fence.is_there:
             waiting = ", ".join(self._services.waiting)

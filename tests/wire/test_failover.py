@@ -178,6 +178,24 @@ def test_a_stopped_monitor_hands_over_at_once_and_leaves_nothing_running(ground:
     assert VIRTUAL not in primary.namespace.run("ip", "address", "show").text
 
 
+def test_nothing_moves_while_something_that_writes_does_not_stop(tmp_path: Path) -> None:
+    stubborn = SERVICES.format(folder=tmp_path).replace(
+        'stop = ["sh", "-c", "echo stop database >> said"]',
+        'stop = ["sh", "-c", "test ! -e stubborn"]\ntimeout_s = 1',
+    )
+    with three_hosts(tmp_path / "hosts", stubborn) as ground:
+        assert ground.wait_well() == "primary", ground.logs()
+        wait_for(ground, "primary", ["web", "database"])
+        (ground.hosts["primary"].folder / "stubborn").touch()
+        text = refused(ground, "primary", "switchover")
+        assert "nothing is moved: database did not stop" in text
+        assert ground.active() == "primary"
+        assert "cannot stop database" in command(ground, "primary", "events").text
+        (ground.hosts["primary"].folder / "stubborn").unlink()
+        command(ground, "primary", "switchover")
+        assert ground.wait_active("standby")
+
+
 def test_a_service_that_restarts_do_not_help_moves_to_the_other_head(ground: Ground) -> None:
     wait_for(ground, "primary", ["web", "database"])
     (ground.hosts["primary"].folder / "broken").touch()

@@ -96,6 +96,20 @@ async def test_what_writes_shared_data_waits_until_it_may(tmp_path: Path) -> Non
         assert len(services.running) == 3
 
 
+async def test_it_is_not_safe_to_write_elsewhere_from_the_moment_on_in_which_it_is_wanted_here(
+    tmp_path: Path,
+) -> None:
+    """It may be started at any moment from then on; the other head must not hear the old word."""
+    site = Site(tmp_path)
+    async with kept(site) as services:
+        said = [services.is_stopped]
+        services.want(network=True, writing=True)
+        said.append(services.is_stopped)
+        services.want(network=False, writing=False)
+        await services.settled()
+        assert [*said, services.is_stopped] == [True, False, True]
+
+
 async def test_only_what_writes_is_stopped_before_a_planned_move(tmp_path: Path) -> None:
     site = Site(tmp_path)
     site.may_write = True
