@@ -121,6 +121,13 @@ class Ground:
     folder: Path
     background: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
+    def start(self) -> None:
+        """Start the monitors so that the primary becomes active, also on a loaded machine."""
+        for name in ("primary", "witness"):
+            self.hosts[name].start()
+        self.wait_active("primary")
+        self.hosts["standby"].start()
+
     def active(self) -> str:
         """Which head says of itself that it is active; "" if none does."""
         for name in HEADS:
@@ -175,8 +182,7 @@ def three_hosts(folder: Path, extra: str = "", *, starts: bool = True) -> Iterat
         hosts |= {name: _host(folder / name, names, name, extra) for name in MEMBERS}
         ground = Ground(hosts, Namespace(names["observer"], "eth0"), folder)
         if starts:
-            for host in hosts.values():
-                host.start()
+            ground.start()
         yield ground
     finally:
         for name in names.values():
