@@ -207,7 +207,7 @@ class Takeover:
         state = Path(self._config.failover.state)
         with step("wait until the standby would take over"):
             await_active(state, "primary", is_covered=True)
-            _page(up.network)
+            get_page(up.network)
         with step("cut the primary's power; a client asks on"):
             primary.pull_the_plug()
             self._silence_s = until_page(up.network)
@@ -290,7 +290,7 @@ def await_active(state: Path, head: str, *, is_covered: bool = False) -> None:
     )
 
 
-def _page(net: Network) -> None:
+def get_page(net: Network) -> None:
     """Get the page from the virtual address. Raises OSError, HTTPException, RehearsalError."""
     client = http.client.HTTPConnection(VIRTUAL, timeout=ANSWER_WITHIN_S)
     try:
@@ -309,7 +309,7 @@ def until_page(net: Network) -> float:
     began = time.monotonic()
     while (passed := time.monotonic() - began) < RESUMES_WITHIN_S:
         try:
-            _page(net)
+            get_page(net)
         except (OSError, http.client.HTTPException):
             time.sleep(ASK_EVERY_S)
         else:

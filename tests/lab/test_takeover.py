@@ -6,6 +6,7 @@ kernel panics.
 
 from __future__ import annotations
 
+import http.client
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -16,13 +17,12 @@ import pytest
 import haoscar_pxe
 from haoscar_pxe.capture.remote.ssh import Ssh
 from haoscar_pxe.command import run
-from haoscar_pxe.errors import CommandError
 from haoscar_pxe.rehearse.demo import NODE_ADDRESS, NODE_MAC
 from haoscar_pxe.rehearse.live_head import HOST, MAC, LiveHead
 from haoscar_pxe.rehearse.network import BRIDGE, Network
 from haoscar_pxe.rehearse.rehearsal import Up
 from haoscar_pxe.rehearse.steps import Quiet
-from haoscar_pxe.rehearse.takeover import VIRTUAL, await_active, run_takeover, until_page
+from haoscar_pxe.rehearse.takeover import VIRTUAL, await_active, get_page, run_takeover, until_page
 from tests.needed import need
 
 pytestmark = pytest.mark.lab
@@ -32,6 +32,7 @@ STATE = WORK / "takeover/state"
 CLIENTS_WAIT_AT_MOST_S = 3.0
 """With two machines emulated on two processors; 0.7 s was seen."""
 PAUSE_S = 4.0
+CRASHES_WITHIN_S = 20.0
 
 
 @dataclass
@@ -60,10 +61,9 @@ class More:
         self.answering["pause"] = _answering(up.network)
 
     def _panic(self, up: Up, primary: LiveHead) -> None:
-        with suppress(CommandError):
-            crash = "echo 1 >/proc/sys/kernel/sysrq; (sleep 0.2; echo c >/proc/sysrq-trigger) &"
-            primary.ssh.run(crash, run)
-        time.sleep(0.2)
+        crash = "echo 1 >/proc/sys/kernel/sysrq; sleep 1; echo c >/proc/sysrq-trigger"
+        primary.ssh.run(f"setsid sh -c '{crash}' >/dev/null 2>&1 </dev/null &", run)
+        _until_silent(up.network)
         self.silent_s["panic"] = until_page(up.network)
         await_active(STATE, "standby")
         self.answering["panic"] = _answering(up.network)
@@ -88,6 +88,16 @@ def _standby(primary: LiveHead) -> Ssh:
     address = NODE_ADDRESS.partition("/")[0]
     options = (*primary.ssh.options, f"HostKeyAlias={HOST}")
     return replace(primary.ssh, host=f"root@{address}", options=options)
+
+
+def _until_silent(network: Network) -> None:
+    """Get the page until it is not to be had."""
+    deadline = time.monotonic() + CRASHES_WITHIN_S
+    with suppress(OSError, http.client.HTTPException):
+        while time.monotonic() < deadline:
+            get_page(network)
+            time.sleep(0.01)
+        pytest.fail(f"the head serves its page still, {CRASHES_WITHIN_S:g} s after its crash")
 
 
 def _answering(network: Network) -> set[str]:
