@@ -131,7 +131,10 @@ def surroundings(folder: Path, run: Run, root: Path = Path("/")) -> Surroundings
             said = f"it was the active head from {when} on (epoch {epoch}): capture it first"
             (own_folder(root) / HOLD).write_text(f"{said}\n", encoding="utf-8")
 
-    return Surroundings(folder, run, age, hold)
+    def let_go() -> None:
+        (own_folder(root) / HOLD).unlink(missing_ok=True)
+
+    return Surroundings(folder, run, age, hold, let_go)
 
 
 async def serve_monitor(monitor: Monitor, folder: Path) -> None:

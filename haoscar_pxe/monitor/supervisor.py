@@ -45,13 +45,15 @@ MOVE_S: Final = 5.0
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What a monitor works on. age: of the generation that this machine is, None if it is none;
-    hold: called when this head becomes active, so that no sync undoes what it does.
+    hold: called when this head becomes active, so that no sync undoes what it does; let_go: when a
+    person says that nothing here is newer than elsewhere.
     """
 
     folder: Path
     run: Run
     age: Callable[[], float | None]
     hold: Callable[[int], None]
+    let_go: Callable[[], None]
 
 
 class Monitor:
@@ -157,6 +159,8 @@ class Monitor:
         """The administrator says that nothing on this head is newer than on the other one."""
         tenures = self._past.tenures
         self._remember(replace(self._past, settled=max(tenures.primary, tenures.standby)))
+        if not self._report.is_active:
+            self._around.let_go()
         self._history.note("rejoined", "the administrator settled what the two heads have")
         self._wish()
         return "may take over again"

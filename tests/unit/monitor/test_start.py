@@ -77,11 +77,15 @@ def test_a_key_that_is_not_there_is_refused_with_how_to_make_one(tmp_path: Path)
     assert "failover key" in caught.value.hint
 
 
-def test_a_standby_that_becomes_active_is_no_longer_synced(tmp_path: Path) -> None:
+def test_a_standby_that_becomes_active_is_not_synced_until_a_person_settled_it(
+    tmp_path: Path,
+) -> None:
     folder = tmp_path / "var/lib/haoscar-pxe-standby"
     folder.mkdir(parents=True)
     surroundings(tmp_path, run, tmp_path).hold(7)
     assert "(epoch 7): capture it first" in (folder / "hold").read_text()
+    surroundings(tmp_path, run, tmp_path).let_go()
+    assert list(folder.iterdir()) == []
 
 
 def test_a_head_that_is_no_standby_needs_no_hold(tmp_path: Path) -> None:
