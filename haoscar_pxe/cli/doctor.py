@@ -8,6 +8,7 @@ from dataclasses import asdict
 import click
 
 from haoscar_pxe.cli.check import Check
+from haoscar_pxe.cli.failover_check import failover_check
 from haoscar_pxe.cli.machine_checks import (
     accelerator_check,
     clock_check,
@@ -63,6 +64,7 @@ def examine(site: Site) -> Iterator[Check]:
     yield key_check(site)
     yield clock_check(site)
     yield accelerator_check(site)
+    yield from failover_check(config.failover, run)
     yield from network_checks(config.serve, run)
 
 
