@@ -8,7 +8,7 @@ from haoscar_pxe.cli.failover_check import failover_check
 from haoscar_pxe.command import run
 from haoscar_pxe.config_failover import FailoverConfig, HeartbeatNetwork
 
-HERE = HeartbeatNetwork("192.0.2.1", "192.0.2.2", "127.0.0.1")
+HERE = HeartbeatNetwork("198.51.100.1", "198.51.100.2", "127.0.0.1")
 
 
 def test_without_failover_nothing_is_said() -> None:
@@ -28,6 +28,6 @@ def test_a_machine_that_is_no_member_or_has_no_key_is_told_what_to_type(tmp_path
     (check,) = failover_check(FailoverConfig(network=(HERE,), key=key), run)
     assert check.verdict == "failed"
     assert "failover key" in check.hint
-    elsewhere = HeartbeatNetwork("192.0.2.1", "192.0.2.2", "192.0.2.3")
+    elsewhere = HeartbeatNetwork("198.51.100.1", "198.51.100.2", "198.51.100.3")
     (check,) = failover_check(FailoverConfig(network=(elsewhere,), key=key), run)
     assert "is no member" in check.found
