@@ -89,10 +89,11 @@ LEFT_OUT: Final = re.compile(
     | lib-dynload/(audioop|nis|ossaudiodev|readline)\..*
     | cryptography/x509/.* | cryptography/fernet\.py
     | zstandard/(_cffi\..*|backend_cffi\.py)
+    | haoscar_pxe/monitor/head_(files|install)\.py
     """,
     re.VERBOSE,
 )
-"""Names below the Python folder that no installation or capture needs.
+"""Names below the Python folder that no installation, capture or head needs.
 
 TLS and OpenSSL's hashes (_ssl, _hashlib: 5 MB) are among them: the agent speaks plain HTTP and
 checks signatures and BLAKE3; hashlib has its own SHA-2.

@@ -15,7 +15,7 @@ from haoscar_pxe.errors import BootError, MissingToolError
 
 IMPORT_ALL = """
 import importlib, pkgutil, sys
-for room in ("image", "capture", "install", "wire"):
+for room in ("image", "capture", "install", "monitor", "wire"):
     package = importlib.import_module(f"haoscar_pxe.{room}")
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         importlib.import_module(module.name)
