@@ -23,8 +23,9 @@ from haoscar_pxe.capture.files.secrets import Sealing, SecretRules
 from haoscar_pxe.capture.report import CaptureReport
 from haoscar_pxe.capture.snapshot.sight import SnapshotError, Wish
 from haoscar_pxe.command import run
+from haoscar_pxe.image.entry import Directory
 from haoscar_pxe.image.progress import Progress, Silence
-from haoscar_pxe.image.reader import ChunkReader, read_file
+from haoscar_pxe.image.reader import ChunkReader, entries, read_file
 from haoscar_pxe.image.repository import Repository
 from haoscar_pxe.image.sealing import OpeningKey
 from haoscar_pxe.image.signing import SigningKey
@@ -209,11 +210,53 @@ def overflowed(repository: Repository) -> None:
     found("left by an overflow", shots())
 
 
+def make_system() -> Path:
+    """A copy of this system on a logical volume, with what a running one has mounted."""
+    root = Path("/system")
+    root.mkdir()
+    run(["lvcreate", "-q", "-y", "-Zn", "-Wn", "-n", "system", "-L", "280m", "vg"])
+    run(["mke2fs", "-q", "-t", "ext4", "/dev/vg/system"])
+    run(["mount", "-t", "ext4", "/dev/vg/system", str(root)])
+    for name in ("bin", "lib", "lib64", "sbin", "usr", "etc"):
+        run(["cp", "-a", f"/{name}", str(root)])
+    for name, kind in (("proc", "proc"), ("sys", "sysfs"), ("dev", "devtmpfs"), ("run", "tmpfs")):
+        (root / name).mkdir()
+        run(["mount", "-t", kind, kind, str(root / name)])
+    return root
+
+
+def running_head(_: Repository) -> None:
+    """The whole system as a head that runs, with nothing said about snapshots but "auto"."""
+    root = make_system()
+    pid = os.fork()
+    if pid == 0:
+        os.chroot(root)
+        os.chdir("/")
+        capture_running_head()
+        os._exit(0)
+    os.waitpid(pid, 0)
+    found("left by a running head", shots())
+
+
+def capture_running_head() -> None:
+    repository = Repository.create(Path("/run/images"))
+    options = CaptureOptions(Path("/"), "head", SEALING, live=True, wish=Wish("auto", 1))
+    during = Then(lambda: Path("/etc/during").touch())
+    report = capture(options, repository, KEY, during)
+    kept = {entry.path: entry for entry in entries(report.manifest, ChunkReader(repository.store))}
+    found("head", [report.manifest.consistency, len(report.readings)])
+    found("head's warnings", [warning.sentence for warning in report.warnings])
+    found("head has", [b"bin/lvm" in kept, b"etc/during" in kept, b"proc/1" in kept])
+    proc = kept[b"proc"]
+    found("mode of proc", proc.meta.mode if isinstance(proc, Directory) else None)
+
+
 def main() -> None:
     make_storage()
     Path("/run/repository").mkdir()
     repository = Repository.create(Path("/run/repository/images"))
-    for part in (captured_with_and_without, known_again, killed, overflowed):
+    parts = (captured_with_and_without, known_again, killed, overflowed, running_head)
+    for part in parts:
         began = time.monotonic()
         part(repository)
         found(f"{part.__name__} took", round(time.monotonic() - began, 1))

@@ -20,7 +20,7 @@ from tests.lab import storage_guest
 from tests.lab.debian_kernel import debian_kernel
 
 PROGRAMS: Final = ("lvm", "dmsetup", "btrfs", "mkfs.btrfs", "mkfs.xfs", "mount", "umount")
-LVM_NAMES: Final = ("lvs", "vgs", "lvcreate", "lvremove")
+LVM_NAMES: Final = ("lvs", "vgs", "lvcreate", "lvchange", "lvremove")
 MODULES: Final = (
     *("virtio_pci", "virtio_blk", "ext4", "crc32c_generic", "xfs", "btrfs"),
     *("dm-mod", "dm-snapshot", "dm-thin-pool"),

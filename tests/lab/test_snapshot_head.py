@@ -70,3 +70,17 @@ def test_a_snapshot_that_overflows_fails_the_capture_and_is_removed(
     assert "vg/root had room for 32 MiB of changes" in cast(str, found["overflow"])
     assert found["generations added by it"] == 0
     assert found["left by an overflow"] == []
+
+
+def test_a_running_head_is_read_from_its_snapshot_without_being_asked_to(
+    found: dict[str, object],
+) -> None:
+    assert found["head"] == ["snapshot", 1]
+    has_program, has_what_came_meanwhile, has_process = cast(list[bool], found["head has"])
+    assert has_program
+    assert not has_what_came_meanwhile
+    assert not has_process
+    assert found["mode of proc"] == 0o555
+    assert found["left by a running head"] == []
+    warnings = cast(list[str], found["head's warnings"])
+    assert not [sentence for sentence in warnings if "snapshot" in sentence]

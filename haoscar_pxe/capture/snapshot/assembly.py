@@ -76,8 +76,11 @@ def _mounted(made: Made, number: int, stage: Path, tops: Mapping[bytes, Path], r
     match shot:
         case SubvolumeShot(top):
             return os.fsencode(tops[top] / made.name)
-        case VolumeShot(group, _, kind):
+        case VolumeShot(group, _, kind, size_bytes):
             place.mkdir(parents=True)
+            if not size_bytes:
+                activate = ["lvchange", "--activate", "y", "--ignoreactivationskip"]
+                run([*activate, f"{group}/{made.name}"])
             device = f"/dev/{group}/{made.name}"
             run(["mount", "-t", kind, "-o", READ_ONLY[kind], device, str(place)])
         case DatasetShot(dataset):

@@ -24,6 +24,10 @@ REMOVALS_MAX: Final = 5
 REMOVAL_PAUSE_S: Final = 0.3
 """udev opens a volume for a moment when it changes; it cannot be removed just then."""
 
+_INACTIVE: Final = ("--setactivationskip", "y")
+"""A thin snapshot is activated by hand only. After a power cut it is no device at the next boot, or
+root=UUID=… might find it: unlike plain ones, LVM gives thin ones no low priority in by-uuid."""
+
 
 @dataclass(frozen=True, slots=True)
 class Made:
@@ -94,7 +98,7 @@ def overflowed(made: Sequence[Made], run: Run) -> SnapshotError | None:
 def _making(made: Made, tops: Mapping[bytes, Path]) -> list[str]:
     match made.shot:
         case VolumeShot(group, volume, _, size_bytes):
-            size = ["--size", f"{size_bytes}b"] if size_bytes else ["--setactivationskip", "n"]
+            size = ["--size", f"{size_bytes}b"] if size_bytes else list(_INACTIVE)
             options = ["--addtag", LVM_TAG, "--permission", "r", "--name", made.name]
             return ["lvcreate", "--snapshot", *size, *options, f"{group}/{volume}"]
         case SubvolumeShot(device, path):

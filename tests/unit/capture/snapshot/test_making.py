@@ -30,7 +30,7 @@ def test_each_kind_of_storage_is_told_by_its_own_tool() -> None:
     name = "haoscar-pxe-shot-0123abcd-7-9-"
     assert thick.startswith("lvcreate --snapshot --size 67108864b ")
     assert thick.endswith(f"--permission r --name {name}0 vg/root")
-    assert "--setactivationskip n" in thin
+    assert "--setactivationskip y" in thin
     assert "--size" not in thin
     assert btrfs == f"btrfs subvolume snapshot -r /stage/tops/0/@/var /stage/tops/0/{name}2"
     assert zfs == f"zfs snapshot rpool/home@{name}3"
