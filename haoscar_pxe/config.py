@@ -50,6 +50,11 @@ class Paths:
         return Path(self.state) / "strangers.sqlite"
 
     @property
+    def timeline(self) -> Path:
+        """The SQLite file of what was seen of nodes' boots."""
+        return Path(self.state) / "timeline.sqlite"
+
+    @property
     def bundle_cache(self) -> Path:
         """The folder of agent bundles, made from this machine's own Python."""
         return Path(self.state) / "bundle"

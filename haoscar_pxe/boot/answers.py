@@ -36,9 +36,9 @@ from haoscar_pxe.boot.decide import Boot, BootDecision, decide
 from haoscar_pxe.boot.deltas import Deltas
 from haoscar_pxe.boot.generations import Generations
 from haoscar_pxe.boot.identity import Site
+from haoscar_pxe.boot.notebook import Notebook
 from haoscar_pxe.boot.order import for_generation, make_order, make_sync_order, owns_address
 from haoscar_pxe.boot.programs import boot_program
-from haoscar_pxe.boot.sightings import Sightings
 from haoscar_pxe.config import InstallConfig, ServeConfig
 from haoscar_pxe.errors import HaoscarError, NodeError, RepositoryError
 from haoscar_pxe.image.store import is_pack_id
@@ -59,6 +59,7 @@ from haoscar_pxe.nodes.mirrors import Mirrors
 from haoscar_pxe.nodes.node import Interface, Node, NodeState
 from haoscar_pxe.nodes.order import InstallOrder, NodeEvent, Step
 from haoscar_pxe.nodes.registry import Registry
+from haoscar_pxe.nodes.timeline import Happening
 
 log = logging.getLogger(__name__)
 
@@ -73,8 +74,8 @@ class BootAnswers:
 
     firmware: boot programs by name. prepare: the boot files "vmlinuz" and "initramfs" of a
     generation, made when they are not there yet. pool: None answers no stranger. leases: where the
-    pool's are kept; None forgets them with the process. sightings: None notes no unknown
-    machine. mirrors: None lets nobody mirror.
+    pool's are kept; None forgets them with the process. notebook: None notes nothing of
+    who boots. mirrors: None lets nobody mirror.
     """
 
     registry: Registry
@@ -87,7 +88,7 @@ class BootAnswers:
     prepare: Callable[[str, int], dict[str, Path]]
     pool: Pool | None
     leases: LeaseFile | None = None
-    sightings: Sightings | None = None
+    notebook: Notebook | None = None
     mirrors: Mirrors | None = None
     now_ns: Callable[[], int] = time.time_ns
 
@@ -103,8 +104,8 @@ class BootAnswers:
             interfaces = routed(node, self.serve.gateway).interfaces
             interface = next(each for each in interfaces if each.mac == asker.mac)
             return self._known(node, interface, asker)
-        if self.sightings is not None:
-            self.sightings.asked(asker, self.now_ns())
+        if self.notebook is not None:
+            self.notebook.sightings.asked(asker, self.now_ns())
         address = self._strangers_address(asker)
         if isinstance(address, Silence):
             return Silence(f"no node has the MAC {asker.mac}, and {address.reason}")
@@ -182,11 +183,28 @@ class BootAnswers:
     def configuration(self, loader: Loader, mac: str) -> str:
         """The configuration of this MAC in the loader's language, now."""
         decision, found = self.decision(mac)
-        if found is None and self.sightings is not None:
-            self.sightings.fetched(mac, f"{loader} configuration", self.now_ns())
+        if self.notebook is not None:
+            self._note_decision(loader, mac, decision, is_known=found is not None)
         node = routed(found, self.serve.gateway) if found else None
         install = self.install_files(node) if node and decision.boot is Boot.INSTALL else None
         return configuration(loader, decision, mac, node, install, self.site.templates)
+
+    def _note_decision(
+        self, loader: Loader, mac: str, decision: BootDecision, *, is_known: bool
+    ) -> None:
+        assert self.notebook is not None
+        now_ns = self.now_ns()
+        if is_known:
+            message = f"{decision.boot}: {decision.reason}"
+            decided = Happening(at_ns=now_ns, kind="decided", message=message)
+            self.notebook.happened(mac, decided)
+        else:
+            self.notebook.sightings.fetched(mac, f"{loader} configuration", now_ns)
+
+    def happened(self, who: str, happening: Happening) -> None:
+        """See Answers."""
+        if self.notebook is not None:
+            self.notebook.happened(who, happening)
 
     def install_files(self, node: Node) -> InstallFiles:
         """Where the node's installer is to be had."""

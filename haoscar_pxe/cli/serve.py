@@ -5,11 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Final
 
 import click
 
@@ -20,7 +18,7 @@ from haoscar_pxe.boot.bundle import build_bundle
 from haoscar_pxe.boot.decide import Boot
 from haoscar_pxe.boot.deltas import Deltas
 from haoscar_pxe.boot.firmware_files import firmware_files
-from haoscar_pxe.boot.sightings import Sightings
+from haoscar_pxe.boot.notebook import Notebook
 from haoscar_pxe.cli.site import Site, pass_site
 from haoscar_pxe.config import ServeConfig
 from haoscar_pxe.errors import HaoscarError
@@ -28,13 +26,12 @@ from haoscar_pxe.image.delta_cache import DeltaCache
 from haoscar_pxe.nodes.leases import LeaseFile
 from haoscar_pxe.nodes.mirrors import Mirrors
 from haoscar_pxe.nodes.registry import Registry
-from haoscar_pxe.nodes.strangers import Stranger, StrangerFile
+from haoscar_pxe.nodes.strangers import StrangerFile
+from haoscar_pxe.nodes.timeline import TimelineFile
 from haoscar_pxe.serve.options import Endpoints, ServeOptions
 from haoscar_pxe.serve.server import run_server
 
 log = logging.getLogger(__name__)
-
-STRANGERS_EVERY_S: Final = 2.0
 
 
 @click.command()
@@ -49,9 +46,12 @@ def serve(site: Site) -> None:
     paths = site.config.paths
     with closing(DeltaCache(paths.delta_cache)) as deltas:
         deltas.open()
-        answers = boot_answers(site, deltas)
+        notebook = Notebook(
+            site.registry, StrangerFile(paths.strangers), TimelineFile(paths.timeline)
+        )
+        answers = boot_answers(site, deltas, notebook)
         threading.Thread(target=warm, args=(answers,), daemon=True, name="boot files").start()
-        with noting_strangers(answers.sightings, StrangerFile(paths.strangers)):
+        with notebook.writing():
             run_server(options, answers, _announce)
 
 
@@ -68,7 +68,7 @@ def serve_options(config: ServeConfig) -> ServeOptions:
     )
 
 
-def boot_answers(site: Site, deltas: DeltaCache) -> BootAnswers:
+def boot_answers(site: Site, deltas: DeltaCache, notebook: Notebook | None = None) -> BootAnswers:
     """What this site answers to machines that ask."""
     paths = site.config.paths
 
@@ -91,39 +91,9 @@ def boot_answers(site: Site, deltas: DeltaCache) -> BootAnswers:
         prepare=boot_files,
         pool=_pool(site.config.serve, site.registry, leases),
         leases=leases,
-        sightings=Sightings(_earlier_strangers(paths.strangers)),
+        notebook=notebook,
         mirrors=Mirrors(paths.registry),
     )
-
-
-@contextmanager
-def noting_strangers(sightings: Sightings | None, file: StrangerFile) -> Iterator[None]:
-    """While the block runs, write what was seen every few seconds, in a thread, and at its end."""
-    stopping = threading.Event()
-
-    def write() -> None:
-        is_last = False
-        while sightings is not None and not is_last:
-            is_last = stopping.wait(STRANGERS_EVERY_S)
-            if changes := sightings.unkept():
-                try:
-                    file.keep(changes)
-                except HaoscarError as error:
-                    log.error("%s (%s)", error, error.hint)
-
-    thread = threading.Thread(target=write, name="strangers")
-    thread.start()
-    try:
-        yield
-    finally:
-        stopping.set()
-        thread.join()
-        file.close()
-
-
-def _earlier_strangers(path: Path) -> list[Stranger]:
-    with closing(StrangerFile(path)) as file:
-        return file.all()
 
 
 def warm(answers: BootAnswers) -> None:

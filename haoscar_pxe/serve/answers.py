@@ -1,7 +1,7 @@
 """The seam to the boot decision: what the boot server asks for every request; `boot` implements it.
 
-`dhcp`, `leased`, `unkept_leases`, `given_back` and `tftp` are called on the server's one loop and
-must answer from memory (below a millisecond). The others may render, read the
+`dhcp`, `leased`, `unkept_leases`, `given_back`, `tftp` and `happened` are called on the server's
+one loop and must answer from memory (below a millisecond). The others may render, read the
 repository or write the registry: each is called in a thread of its own, several at once.
 """
 
@@ -20,6 +20,7 @@ from haoscar_pxe.nodes.asking import (
     Reads,
     Refusal,
 )
+from haoscar_pxe.nodes.timeline import Happening
 
 
 class Answers(Protocol):
@@ -48,6 +49,10 @@ class Answers(Protocol):
 
         Whether it had that address and was no known node, whose address stays its own.
         """
+        ...
+
+    def happened(self, who: str, happening: Happening) -> None:
+        """The server answered the machine with this MAC, or with this IPv4 address."""
         ...
 
     def tftp(self, name: str, peer_ip: str) -> FileAnswer | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum
@@ -16,6 +17,7 @@ from typing import Final
 
 from haoscar_pxe.errors import HaoscarError, WireError
 from haoscar_pxe.nodes.asking import Asker, DhcpAnswer, DhcpMessage, Silence
+from haoscar_pxe.nodes.timeline import Happening, Kind
 from haoscar_pxe.serve.answers import Answers
 from haoscar_pxe.serve.counters import Counters
 from haoscar_pxe.serve.promises import Outgoing, Promises
@@ -134,7 +136,7 @@ class DhcpService:
         self._look_for_rival(packet)
         asker = asker_of(packet)
         if asker is None:
-            self._note(packet)
+            self._note_news(packet)
             return None
         decision = self._answers.dhcp(asker)
         if isinstance(decision, Silence):
@@ -158,12 +160,23 @@ class DhcpService:
             answer.boot_filename or "(nothing to boot)",
             response.reason or answer.reason,
         )
+        self._note(asker, response, answer)
         return Outgoing(
             encode(response.packet),
             str(response.address),
             response.port,
             is_promise=self._is_promise(packet, response),
         )
+
+    def _note(self, asker: Asker, reply: Reply, answer: DhcpAnswer) -> None:
+        """For the machine's timeline; a system that renews its lease does not boot."""
+        if not asker.is_pxe:
+            return
+        given = f"{reply.kind} {reply.packet.yiaddr} {answer.boot_filename or 'nothing to boot'}"
+        message = f"{asker.message} -> {given}" + (f": {reply.reason}" if reply.reason else "")
+        kind: Kind = "iPXE asked" if asker.is_ipxe else "firmware asked"
+        happening = Happening(at_ns=time.time_ns(), kind=kind, message=message)
+        self._answers.happened(asker.mac, happening)
 
     def _is_promise(self, packet: Packet, response: Reply) -> bool:
         """Whether this gives a lease that must be on the disk first."""
@@ -191,7 +204,7 @@ class DhcpService:
                 chosen,
             )
 
-    def _note(self, packet: Packet) -> None:
+    def _note_news(self, packet: Packet) -> None:
         """DECLINE, RELEASE and other servers' business: nothing to answer, sometimes to tell."""
         self._counters.count("dhcp noted")
         chosen = packet.address_option(OptionCode.SERVER_IDENTIFIER)

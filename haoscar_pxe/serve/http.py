@@ -33,7 +33,7 @@ from haoscar_pxe.nodes.asking import Reads, Refusal
 from haoscar_pxe.serve.answers import Answers
 from haoscar_pxe.serve.counters import Counters
 from haoscar_pxe.serve.deltas import DeltaMakers
-from haoscar_pxe.serve.http_log import refused
+from haoscar_pxe.serve.http_log import ANSWERS, SentFile, refused
 from haoscar_pxe.serve.metrics import CONTENT_TYPE, Metrics
 
 log = logging.getLogger(__name__)
@@ -52,6 +52,7 @@ def make_application(answers: Answers, counters: Counters) -> web.Application:
     """The application with all its routes; `runner` of `server.py` gives it a socket."""
     handlers = HttpService(answers, counters)
     application = web.Application(client_max_size=LARGEST_BODY_BYTES, middlewares=[_boundary])
+    application[ANSWERS] = answers
     application.on_cleanup.append(handlers.deltas.close)
     generation = _number("generation")
     application.add_routes(
@@ -179,7 +180,7 @@ class HttpService:
 def _file(path: Path | None, what: str) -> web.StreamResponse:
     if path is None:
         return refused(Refusal(404, f"there is no such {what}"))
-    return web.FileResponse(path)
+    return SentFile(path)
 
 
 def _number(name: str) -> str:

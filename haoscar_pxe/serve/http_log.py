@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
 from typing import Final
 
 from aiohttp import web
-from aiohttp.abc import AbstractAccessLogger
+from aiohttp.abc import AbstractAccessLogger, AbstractStreamWriter
 
 from haoscar_pxe.nodes.asking import Refusal
+from haoscar_pxe.nodes.timeline import Happening, Kind
+from haoscar_pxe.serve.answers import Answers
 from haoscar_pxe.serve.counters import Counters
 
 log = logging.getLogger(__name__)
 
+ANSWERS: Final = web.AppKey("answers", Answers)
+OF_A_BOOT: Final = ("/boot/", "/v1/order")
+LONGEST_PATH: Final = 128
 FREQUENT: Final = "/packs/"  # thousands of ranges in one installation
 
 
@@ -21,11 +28,25 @@ def refused(refusal: Refusal) -> web.Response:
     return web.Response(status=refusal.status, text=f"{refusal.reason}\n")
 
 
+class SentFile(web.FileResponse):
+    """A file by sendfile that knows whether its client took all of it."""
+
+    is_broken_off = False
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Called by aiohttp: send the headers and the file."""
+        try:
+            return await super().prepare(request)
+        except (ConnectionError, asyncio.CancelledError):
+            self.is_broken_off = True
+            raise
+
+
 class RequestLog(AbstractAccessLogger):
     """One line when a request is over, all of its bytes sent."""
 
-    def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
-        """Called by aiohttp; time: seconds from the request's first byte."""
+    def log(self, request: web.BaseRequest, response: web.StreamResponse, took_s: float) -> None:
+        """Called by aiohttp; took_s: seconds from the request's first byte."""
         frequent = request.path.startswith(FREQUENT) and response.status < 400
         log.log(
             logging.DEBUG if frequent else logging.INFO,
@@ -35,15 +56,41 @@ class RequestLog(AbstractAccessLogger):
             request.path_qs,
             response.status,
             _reason(response),
-            response.body_length,
-            time,
+            _sent_bytes(response),
+            took_s,
         )
+        if request.path.startswith(OF_A_BOOT) and isinstance(request, web.Request):
+            _note(request, response, took_s)
+
+
+def _note(request: web.Request, response: web.StreamResponse, took_s: float) -> None:
+    """For the machine's timeline."""
+    is_good = response.status < 400
+    is_gone = isinstance(response, SentFile) and response.is_broken_off
+    kind: Kind = "refused" if not is_good else "broke off" if is_gone else "fetched"
+    message = f"{request.method} {request.path[:LONGEST_PATH]!r} {_reason(response)}".rstrip()
+    happening = Happening(
+        at_ns=time.time_ns(),
+        kind=kind,
+        message=message,
+        size_bytes=_sent_bytes(response) if kind == "fetched" else None,
+        took_s=took_s if kind == "fetched" else 0.0,
+    )
+    request.app[ANSWERS].happened(request.remote or "", happening)
+
+
+def _sent_bytes(response: web.StreamResponse) -> int:
+    """What sendfile sends, aiohttp does not count: it says the headers' length for a file's."""
+    if isinstance(response, web.FileResponse) and response.content_length is not None:
+        return response.content_length
+    return response.body_length
 
 
 def _reason(response: web.StreamResponse) -> str:
     if response.status < 400 or not isinstance(response, web.Response):
         return ""
-    return f"({(response.text or '').strip()}) "
+    text = (response.text or "").strip()  # what was asked for may stand in it, line breaks and all
+    return f"({''.join(each if each.isprintable() else repr(each)[1:-1] for each in text)}) "
 
 
 class ProtocolLog(logging.Filter):

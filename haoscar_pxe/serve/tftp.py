@@ -10,17 +10,19 @@ import asyncio
 import logging
 import re
 import socket
+import time
 from ipaddress import IPv4Address
 from typing import Final
 
 from haoscar_pxe.errors import HaoscarError, WireError
 from haoscar_pxe.nodes.asking import FileAnswer
+from haoscar_pxe.nodes.timeline import Happening
 from haoscar_pxe.serve.answers import Answers
 from haoscar_pxe.serve.counters import Counters
 from haoscar_pxe.serve.segmentation import Sender
 from haoscar_pxe.serve.sockets import open_transfer
 from haoscar_pxe.serve.tftp_source import OpenSource, open_source
-from haoscar_pxe.serve.tftp_transfers import Peer, Running, Transfers
+from haoscar_pxe.serve.tftp_transfers import LONGEST_NAME, Peer, Running, Transfers
 from haoscar_pxe.wire.tftp_options import Limits, negotiate
 from haoscar_pxe.wire.tftp_packet import ErrorCode, Opcode, Request, decode
 from haoscar_pxe.wire.tftp_transfer import Transfer, refusal
@@ -56,7 +58,7 @@ class TftpService:
         self._counters = counters
         self._limits = limits
         self._loop = asyncio.get_running_loop()
-        self._transfers = Transfers(self._loop, counters)
+        self._transfers = Transfers(self._loop, counters, answers.happened)
         self._lookups: dict[Peer, asyncio.Task[None]] = {}
 
     def on_readable(self) -> None:
@@ -183,6 +185,9 @@ class TftpService:
     def _tell(self, request: Request, peer: Peer, code: ErrorCode, message: str) -> None:
         self._counters.count("tftp refused")
         log.info("tftp %s asked for %r: %s", peer[0], request.filename, message)
+        refused = f"{request.filename[:LONGEST_NAME]!r}: {message}"
+        happening = Happening(at_ns=time.time_ns(), kind="refused", message=refused)
+        self._answers.happened(peer[0], happening)
         self._refuse(peer, code, message)
 
     def _refuse(self, peer: Peer, code: ErrorCode, message: str) -> None:

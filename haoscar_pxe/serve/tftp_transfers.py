@@ -10,11 +10,13 @@ import asyncio
 import logging
 import select
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from haoscar_pxe.errors import WireError
+from haoscar_pxe.nodes.timeline import Happening, Kind
 from haoscar_pxe.serve.counters import Counters
 from haoscar_pxe.serve.segmentation import Sender
 from haoscar_pxe.serve.tftp_source import OpenSource
@@ -27,6 +29,7 @@ Peer: TypeAlias = tuple[str, int]
 LONGEST_DATAGRAM: Final = 2048  # a reader sends ACK and ERROR
 ROUNDS: Final = 16  # epoll rounds a wake-up, so that DHCP and HTTP have their turn
 EVENTS: Final = 256
+LONGEST_NAME: Final = 128  # of a file, in a timeline
 TICK_S: Final = 0.01  # half of the shortest wait for an ACK
 
 
@@ -46,7 +49,14 @@ class Running:
 class Transfers:
     """Drives every transfer from its first datagram to its end."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, counters: Counters) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        counters: Counters,
+        happened: Callable[[str, Happening], None],
+    ) -> None:
+        """happened: see Answers."""
+        self._happened = happened
         self._loop = loop
         self._counters = counters
         self._epoll = select.epoll()
@@ -132,11 +142,24 @@ class Transfers:
                     self._end(running)
                     self._counters.count("tftp finished")
                     log.info("tftp %s got %r: %s", running.peer[0], *self._told(running))
+                    self._note(running, "fetched", "")
                 case Failed(reason):
                     self._end(running)
                     self._counters.count("tftp failed")
                     name, told = self._told(running)
                     log.info("tftp %s not all of %r: %s; %s", running.peer[0], name, reason, told)
+                    self._note(running, "broke off", f": {reason}")
+
+    def _note(self, running: Running, kind: Kind, why: str) -> None:
+        """For the machine's timeline."""
+        happening = Happening(
+            at_ns=time.time_ns(),
+            kind=kind,
+            message=f"{running.filename[:LONGEST_NAME]!r}{why}",
+            size_bytes=running.transfer.acknowledged_bytes,
+            took_s=self._loop.time() - running.started_at,
+        )
+        self._happened(running.peer[0], happening)
 
     def _send(self, running: Running, datagrams: tuple[tuple[bytes, memoryview], ...]) -> None:
         """What the kernel does not take is lost; the deadline sees to it, as if lost on the way."""

@@ -16,7 +16,7 @@ from haoscar_pxe.boot.answers import BootAnswers
 from haoscar_pxe.boot.deltas import Deltas
 from haoscar_pxe.boot.generations import Generations
 from haoscar_pxe.boot.identity import Site
-from haoscar_pxe.boot.sightings import Sightings
+from haoscar_pxe.boot.notebook import Notebook
 from haoscar_pxe.config import InstallConfig, ServeConfig
 from haoscar_pxe.image.delta_cache import DeltaCache
 from haoscar_pxe.image.sealing_keys import KeyFolder
@@ -29,6 +29,8 @@ from haoscar_pxe.nodes.node import NodeState
 from haoscar_pxe.nodes.order import InstallOrder, NodeEvent, Step
 from haoscar_pxe.nodes.registry import Registry
 from haoscar_pxe.nodes.standby import SyncOrder
+from haoscar_pxe.nodes.strangers import StrangerFile
+from haoscar_pxe.nodes.timeline import TimelineFile
 from tests.unit.boot import small_image
 
 MAC = "52:54:00:00:00:20"
@@ -420,13 +422,20 @@ def test_a_boot_program_that_is_not_installed_is_told_by_name(answers: BootAnswe
     assert "snponly.efi is not on this server" in answer.reason
 
 
-def test_only_who_is_no_node_is_noted_with_its_steps(answers: BootAnswers) -> None:
-    sightings = Sightings()
-    noting = replace(answers, sightings=sightings)
+def test_strangers_are_noted_with_their_steps_and_nodes_with_what_was_decided(
+    answers: BootAnswers, tmp_path: Path
+) -> None:
+    strangers = StrangerFile(tmp_path / "strangers.sqlite")
+    timeline = TimelineFile(tmp_path / "timeline.sqlite")
+    notebook = Notebook(answers.registry, strangers, timeline)
+    noting = replace(answers, notebook=notebook, now_ns=lambda: 1)
     for mac in (MAC, STRANGER):
         noting.dhcp(Asker(mac=mac, arch=7, vendor_class="PXEClient:Arch:00007"))
         noting.tftp(f"pxelinux.cfg/01-{mac.replace(':', '-')}", IP)
-    (seen,) = sightings.unkept().values()
-    assert seen is not None
+    notebook.write()
+    (seen,) = strangers.all()
     assert seen.mac == STRANGER
     assert seen.steps == ("firmware DISCOVER", "pxelinux configuration")
+    (decided,) = timeline.of("standby")
+    assert (decided.kind, decided.at_ns) == ("decided", 1)
+    assert decided.message.startswith("install: standby is armed")

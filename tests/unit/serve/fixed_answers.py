@@ -17,6 +17,7 @@ from haoscar_pxe.nodes.asking import (
     Refusal,
     Silence,
 )
+from haoscar_pxe.nodes.timeline import Happening
 
 TOKEN = "letmein"
 PACK_ID = "ab12"
@@ -35,6 +36,7 @@ class FixedAnswers:
     strangers: set[str] = field(default_factory=set)
     leases: list[tuple[str, str]] = field(default_factory=list)
     keep: Callable[[], None] = lambda: None
+    happenings: list[tuple[str, Happening]] = field(default_factory=list)
     back: list[tuple[str, str, bool]] = field(default_factory=list)
 
     def dhcp(self, asker: Asker) -> DhcpDecision:
@@ -54,6 +56,9 @@ class FixedAnswers:
     def given_back(self, mac: str, address: IPv4Address | None, *, is_in_use: bool) -> bool:
         self.back.append((mac, str(address), is_in_use))
         return mac not in self.addresses
+
+    def happened(self, who: str, happening: Happening) -> None:
+        self.happenings.append((who, happening))
 
     def tftp(self, name: str, peer_ip: str) -> FileAnswer | None:
         if name == "a bug":

@@ -231,3 +231,15 @@ def test_only_the_ack_of_a_lease_waits_for_the_disk(
     known_nodes = service.handle(request(MAC, address), PEER)
     assert known_nodes is not None
     assert not known_nodes.is_promise
+
+
+def test_a_boots_questions_are_in_its_timeline_and_a_systems_are_not(
+    service: DhcpService, answers: FixedAnswers
+) -> None:
+    service.handle(IPXE_DISCOVER, PEER)
+    service.handle(OVMF_DISCOVER, PEER)
+    renewing = decode(request(MAC, IPv4Address("10.77.0.20")))
+    service.handle(encode(renewing), PEER)
+    said = [(who, each.kind, each.message) for who, each in answers.happenings]
+    given = "DISCOVER -> OFFER 10.77.0.20 lpxelinux.0"
+    assert said == [(NODE, "iPXE asked", given), (NODE, "firmware asked", given)]

@@ -195,3 +195,42 @@ def test_each_counter_is_a_sample_with_its_protocol() -> None:
         if sample.name == "haoscar_pxe_events_total"
     }
     assert samples == {("tftp", "finished"): 3, ("dhcp", "other server chosen"): 1}
+
+
+async def test_a_boots_files_and_its_order_are_in_the_peers_timeline_and_packs_are_not(
+    session: aiohttp.ClientSession, answers: FixedAnswers
+) -> None:
+    for path in ("/boot/primary/1/vmlinuz", f"/packs/{PACK_ID}.pack", "/v1/order?mac=a%0Aforged"):
+        async with session.get(path, headers=BEARER) as response:
+            await response.read()
+    async with asyncio.timeout(3):
+        while len(answers.happenings) < 2:
+            await asyncio.sleep(0.01)
+    (peer, fetched), (_, refused) = answers.happenings
+    assert (peer, fetched.kind) == ("127.0.0.1", "fetched")
+    assert fetched.message == "GET '/boot/primary/1/vmlinuz'"
+    assert fetched.size_bytes == len(CONTENT)
+    assert refused.kind == "refused"
+    assert refused.message == r"GET '/v1/order' (no node has the MAC a\nforged)"
+
+
+async def test_only_who_did_not_take_all_of_a_file_broke_off(
+    answers: FixedAnswers, tmp_path: Path
+) -> None:
+    (tmp_path / "big").write_bytes(bytes(64 << 20))
+    answers.boot = {**answers.boot, "primary/1/initramfs": tmp_path / "big"}
+    async with serving(answers) as server:
+        for _ in range(20):
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.http_port)
+            writer.write(b"GET /boot/primary/1/vmlinuz HTTP/1.0\r\n\r\n")
+            assert (await reader.read()).endswith(CONTENT)
+            writer.close()
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.http_port)
+        writer.write(b"GET /boot/primary/1/initramfs HTTP/1.1\r\nHost: a\r\n\r\n")
+        await reader.readexactly(1 << 20)
+        writer.transport.abort()
+        async with asyncio.timeout(5):
+            while len(answers.happenings) < 21:
+                await asyncio.sleep(0.01)
+    kinds = [each.kind for _, each in answers.happenings]
+    assert kinds == ["fetched"] * 20 + ["broke off"]

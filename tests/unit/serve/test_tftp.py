@@ -280,3 +280,30 @@ async def test_a_boot_files_name_is_parts_and_nothing_else(
         with Client(server) as client:
             assert isinstance(await client.ask(Request(name, "octet")), Error)
     assert Slow.asked == 0
+
+
+async def test_what_was_fetched_and_refused_is_in_the_peers_timeline(
+    answers: FixedAnswers, tmp_path: Path
+) -> None:
+    async with serving(answers) as server:
+        await asyncio.to_thread(fetch, server.tftp_port, "boot", tmp_path / "got", 1428)
+        with Client(server) as client:
+            await client.ask(Request("a\nb", "octet"))
+    (peer, fetched), (_, refused) = answers.happenings
+    assert (peer, fetched.kind, fetched.message) == ("127.0.0.1", "fetched", "'boot'")
+    assert fetched.size_bytes == (tmp_path / "boot").stat().st_size
+    assert fetched.took_s > 0
+    assert (refused.kind, refused.message) == ("refused", r"'a\nb': file not found")
+
+
+async def test_a_transfer_that_breaks_off_is_in_the_peers_timeline(answers: FixedAnswers) -> None:
+    async with serving(answers) as server:
+        with Client(server) as client:
+            await client.ask(Request("boot", "octet"))
+            client.send(Error(0, "enough"))
+            async with asyncio.timeout(3):
+                while not answers.happenings:
+                    await asyncio.sleep(0.01)
+    ((_, broken),) = answers.happenings
+    assert broken.kind == "broke off"
+    assert broken.message.startswith("'boot': ")
