@@ -7,6 +7,7 @@ kernel panics.
 from __future__ import annotations
 
 import http.client
+import json
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -77,8 +78,8 @@ def test_a_standby_takes_over_from_a_primary_that_lost_its_power() -> None:
     assert all(probe.ok for probe in report.rehearsal.probes)
     assert 0.3 < report.silence_s < CLIENTS_WAIT_AT_MOST_S
     assert "was replaced by the other head" in report.returned
-    assert report.orphan_entries > 10_000
     assert report.ok
+    (WORK / "takeover.json").write_text(json.dumps({"cut": report.silence_s, **more.silent_s}))
     assert max(more.silent_s.values()) < CLIENTS_WAIT_AT_MOST_S
     assert more.answering == {"pause": {MAC}, "panic": {NODE_MAC}}
 
