@@ -77,6 +77,8 @@ def program(context: click.Context, config: Path | None, verbose: bool) -> None:
 def main() -> None:
     """Run the command line and end the process with its exit status."""
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
+        signal.signal(signal.SIGHUP, _interrupt)
     gc.set_threshold(GARBAGE_EVERY)
     try:
         program.main(standalone_mode=False)

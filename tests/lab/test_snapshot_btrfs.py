@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -19,17 +21,24 @@ from haoscar_pxe.capture.hooks import HookError, Hooks
 from haoscar_pxe.capture.remote.capture_head import Head, capture_remote
 from haoscar_pxe.capture.remote.delivery import AgentBundle
 from haoscar_pxe.capture.report import CaptureReport
+from haoscar_pxe.capture.scope.belonging import decide
+from haoscar_pxe.capture.scope.mounts import parse_mountinfo
+from haoscar_pxe.capture.snapshot.frozen import Tree, frozen
 from haoscar_pxe.capture.snapshot.names import PREFIX
+from haoscar_pxe.capture.snapshot.plan import Mode
 from haoscar_pxe.capture.snapshot.sight import SnapshotError, Wish
-from haoscar_pxe.command import run
-from haoscar_pxe.errors import CaptureError
+from haoscar_pxe.cli.main import EXIT_INTERRUPTED
+from haoscar_pxe.command import Finished, run
+from haoscar_pxe.errors import CaptureError, CommandError
 from haoscar_pxe.image.progress import Progress, Silence
 from haoscar_pxe.image.reader import ChunkReader, entries, read_file
 from haoscar_pxe.image.repository import Repository
 from haoscar_pxe.image.signing import SigningKey
 from tests.needed import need
 from tests.unit.capture.local_ssh import local_ssh
+from tests.unit.capture.recording import opened
 from tests.unit.capture.sealing import SEALING
+from tests.unit.cli.site_folder import make
 
 pytestmark = pytest.mark.lab
 
@@ -138,12 +147,14 @@ def test_what_did_not_change_is_known_again_through_the_next_snapshot(
 ) -> None:
     run(["sleep", "1.1"])  # what changed within the last second would be read again
     clock = CountingClock()
-    take(repository, disk, clock=clock)
+    first = take(repository, disk, clock=clock)
     assert clock.reads == 3
-    take(repository, disk, clock=clock)
-    take(repository, disk, wish=Wish("off"), clock=clock)
-    take(repository, disk, clock=clock)
+    again = [
+        take(repository, disk, wish=wish, clock=clock) for wish in (REQUIRED, Wish("off"), REQUIRED)
+    ]
     assert clock.reads == 3
+    # Not even the top's mtime differs, although snapshots came and went in it.
+    assert all(report.manifest.pages == first.manifest.pages for report in again)
     (disk / "var/inner/state").write_text("other")
     report = take(repository, disk, clock=clock)
     assert clock.reads == 4
@@ -289,3 +300,57 @@ def test_when_the_image_server_goes_away_the_agent_removes_its_snapshots(
     assert progress.seen == 3
     assert shots(disk) == []
     assert repository.images() == []
+
+
+class FailsLate:
+    """Runs everything but the making of a third snapshot, as on a disk that has no room left."""
+
+    def __init__(self) -> None:
+        self._snapshots = 0
+
+    def __call__(self, argv: Sequence[str], *, stdin: bytes = b"", hint: str = "") -> Finished:
+        if list(argv[:3]) == ["btrfs", "subvolume", "snapshot"]:
+            self._snapshots += 1
+            if self._snapshots == 3:
+                raise CommandError("exit status 1: no space left on device", status=1)
+        return run(argv, stdin=stdin, hint=hint)
+
+
+@pytest.mark.parametrize("mode", ["auto", "require"])
+def test_a_snapshot_that_fails_takes_the_others_with_it(disk: Path, mode: Mode) -> None:
+    root, resumed = os.fsencode(disk), list[str]()
+    mounts = parse_mountinfo(Path("/proc/self/mountinfo").read_bytes())
+    decisions = decide(mounts, root, lambda mount: None)
+    with opened(disk) as fd:
+        tree = Tree(root, fd, decisions, (), is_live=True)
+        seen = frozen(tree, Wish(mode, 20), lambda: resumed.append("early"), FailsLate())
+        if mode == "require":
+            with pytest.raises(SnapshotError, match="no space left"), seen:
+                pass
+        else:
+            with seen as sight:
+                assert sight.root_fd == fd
+                [warning] = sight.warnings
+                assert "no space left" in warning.sentence
+    assert resumed == []
+    assert shots(disk) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_capture_that_is_told_to_end_removes_its_snapshots(
+    disk: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    config, started = make(tmp_path), tmp_path / "started"
+    hook = json.dumps([["sh", "-c", f"touch '{started}'; exec sleep 60"]])
+    config.write_text(f'{config.read_text()}\n[[head]]\nimage = "primary"\nafter = {hook}\n')
+    program = [sys.executable, "-m", "haoscar_pxe.cli", "--config", str(config), "capture"]
+    words = ["primary", "--root", str(disk), "--snapshot", "require"]
+    with subprocess.Popen([*program, *words], stderr=subprocess.DEVNULL) as child:
+        deadline = time.monotonic() + 30
+        while not started.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert len(shots(disk)) == 3
+        child.send_signal(number)
+        assert child.wait(30) == EXIT_INTERRUPTED
+    assert shots(disk) == []

@@ -11,7 +11,7 @@ import logging
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -23,9 +23,10 @@ from haoscar_pxe.capture.snapshot.leftovers import sweep
 from haoscar_pxe.capture.snapshot.making import Made, make_all, overflowed, remove_all
 from haoscar_pxe.capture.snapshot.names import this_process
 from haoscar_pxe.capture.snapshot.namespace import STAGE, PrivateMounts, private_mounts
-from haoscar_pxe.capture.snapshot.plan import Plan, plan
+from haoscar_pxe.capture.snapshot.plan import Plan, Storage, plan
 from haoscar_pxe.capture.snapshot.sight import Sight, SnapshotError, Wish, readings
-from haoscar_pxe.capture.snapshot.storage import ask, captured, mount_tops
+from haoscar_pxe.capture.snapshot.storage import ask, captured, may_be_frozen, mount_tops
+from haoscar_pxe.capture.snapshot.top_times import give_back, times, unchanged
 from haoscar_pxe.capture.warning import CaptureWarning
 from haoscar_pxe.command import Run
 from haoscar_pxe.errors import CommandError, HaoscarError
@@ -88,13 +89,23 @@ class _Frost:
     plan: Plan = field(default_factory=lambda: Plan(()))
     tops: Mapping[bytes, Path] = field(default_factory=dict)
     made: Sequence[Made] = ()
+    times_before: Mapping[Path, int] = field(default_factory=dict)
+    times_during: Mapping[Path, int] = field(default_factory=dict)
+
+    def make(self) -> None:
+        """Make the planned snapshots, or none. Raises CommandError, MissingToolError, OSError."""
+        self.times_before = times(self.tops.values())
+        self.made = make_all(self.plan.shots, this_process(), self.tops, self.run)
+        self.times_during = times(self.tops.values())
 
     def undo(self, mounts: PrivateMounts, error: BaseException | None) -> None:
         """Unmount and remove. Raises SnapshotError if a snapshot could not be removed."""
         with mounts.entered():
             for place in (STAGE / TREE, STAGE / SHOTS):
                 self._unmount_below(place)
+            untouched = unchanged(self.times_during)
             failures = remove_all(self.made, self.tops, self.run)
+            give_back(self.times_before, untouched)
             self._unmount_below(STAGE)
         if failures and (error is None or isinstance(error, HaoscarError)):
             before = f"{error}\nbesides, " if error else ""
@@ -115,6 +126,8 @@ def _freeze(tree: Tree, wish: Wish, frost: _Frost, stack: ExitStack) -> Sight:
     Raises SnapshotError (required), CommandError, MissingToolError, CaptureError, OSError.
     """
     run, mounts = frost.run, captured(tree.decisions)
+    if not any(map(may_be_frozen, mounts)):
+        return _live_sight(tree, wish, frost, Storage())
     namespace = stack.enter_context(private_mounts())
 
     def undo(
@@ -132,24 +145,28 @@ def _freeze(tree: Tree, wish: Wish, frost: _Frost, stack: ExitStack) -> Sight:
         if swept.count:
             log.info("removed %d snapshots of captures that were killed", swept.count)
             found = ask(mounts, frost.tops, run)
-        frost.plan = plan(tree.decisions, tree.root, tree.excluded, found.storage, wish.percent)
-        if wish.mode == "require":
-            _refuse_live(frost.plan)
+        sight = _live_sight(tree, wish, frost, found.storage)
         if not frost.plan.shots:
-            told = readings(frost.plan)
-            return Sight(tree.root_fd, frost.plan.consistency, told, warnings=swept.warnings)
-        frost.made = make_all(frost.plan.shots, this_process(), frost.tops, run)
+            return replace(sight, warnings=swept.warnings)
+        frost.make()
         assemble(frost.plan, frost.made, tree.decisions, STAGE, frost.tops, run)
         root = in_tree(tree.root, frost.plan.views[0].place, STAGE)
         root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         stack.callback(os.close, root_fd)
-        return Sight(
+        return replace(
+            sight,
             root_fd=root_fd,
-            consistency=frost.plan.consistency,
-            readings=readings(frost.plan),
             devices=devices(frost.plan, STAGE),
             warnings=swept.warnings,
         )
+
+
+def _live_sight(tree: Tree, wish: Wish, frost: _Frost, storage: Storage) -> Sight:
+    """Plan; the live tree with what the plan says of it. Raises SnapshotError (required)."""
+    frost.plan = plan(tree.decisions, tree.root, tree.excluded, storage, wish.percent)
+    if wish.mode == "require":
+        _refuse_live(frost.plan)
+    return Sight(tree.root_fd, frost.plan.consistency, readings(frost.plan))
 
 
 def _refuse_live(made: Plan) -> None:

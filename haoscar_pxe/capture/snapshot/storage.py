@@ -85,6 +85,11 @@ def ask(mounts: Iterable[Mount], tops: Mapping[bytes, Path], run: Run) -> Found:
     return Found(storage, tops, tuple(shots or ()))
 
 
+def may_be_frozen(mount: Mount) -> bool:
+    """Whether it is of a kind that has snapshots at all."""
+    return mount.kind in ("btrfs", "zfs") or is_on_lvm(mount)
+
+
 def is_on_lvm(mount: Mount, sys: Path = SYS) -> bool:
     """Whether the mounted device itself is a logical volume: its device-mapper uuid says so."""
     major, minor = mount.device
