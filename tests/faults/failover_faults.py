@@ -12,7 +12,7 @@ from typing import Final, Literal, TypeAlias
 from haoscar_pxe.command import run
 from haoscar_pxe.errors import CommandError
 from haoscar_pxe.monitor.talk import ask
-from tests.faults.three_hosts import MEMBERS, Ground, Host
+from tests.faults.three_hosts import HEARTBEATS, HOSTS, MEMBERS, Ground, Host
 
 KEEPER: Final = "haoscar_pxe.monitor"
 PORT: Final = 8070
@@ -137,8 +137,9 @@ def half_dumb(scene: Scene) -> None:
 
 def heads_apart(scene: Scene) -> None:
     """The two heads do not hear each other; both hear the witness."""
-    _drop(scene.active, f"ip saddr {{ {_addresses(scene.other)} }} udp dport {PORT} drop")
-    _drop(scene.other, f"ip saddr {{ {_addresses(scene.active)} }} udp dport {PORT} drop")
+    for host, other in ((scene.active, scene.other), (scene.other, scene.active)):
+        v4, v6 = (before + str(HOSTS[other.name]) for before in HEARTBEATS)
+        _drop(host, f"ip saddr {v4} udp dport {PORT} drop; ip6 saddr {v6} udp dport {PORT} drop")
 
 
 def some_lost(scene: Scene) -> None:
@@ -199,11 +200,6 @@ def _drop(host: Host, rule: str, hook: str = "input") -> None:
         f"chain rain {{ type filter hook {hook} priority 0; {rule}; }}\n}}\n"
     )
     host.namespace.run("nft", "-f", "-", stdin=script.encode())
-
-
-def _addresses(host: Host) -> str:
-    number = {"primary": 10, "standby": 20}[host.name]
-    return f"10.77.0.{number}, 10.78.0.{number}"
 
 
 FAULTS: Final = (

@@ -1,7 +1,7 @@
 """Three hosts and an observer as network namespaces: the ground of the failover campaign.
 
         switch: bridges net0, net1
-          │ net0: 10.77.0.0/24, where the virtual addresses are      │ net1: 10.78.0.0/24
+          │ net0: 10.77.0.0/24, where the virtual addresses are      │ net1: fd00:78::/64
     primary .10   standby .20   witness .1   observer .50       the three members
 
 Each host runs the real monitor. Nothing leaves the namespaces; all of it is removed at the end.
@@ -30,6 +30,8 @@ from tests.wire.namespaces import Namespace
 VIRTUAL: Final = "10.77.0.100"
 VIRTUAL6: Final = "fd00:77::100"
 HOSTS: Final = {"primary": 10, "standby": 20, "witness": 1, "observer": 50}
+HEARTBEATS: Final = ("10.77.0.", "fd00:78::")
+"""How the addresses of the two heartbeat networks begin: one is of IPv4, one of IPv6."""
 MEMBERS: Final = ("primary", "standby", "witness")
 HEADS: Final = ("primary", "standby")
 SETTLED_S: Final = 15.0
@@ -227,9 +229,9 @@ def _host(folder: Path, names: dict[str, str], name: str, extra: str) -> Host:
     key.write_text("5a" * 32 + "\n")
     key.chmod(0o600)
     networks = "".join(
-        f'[[failover.network]]\nprimary = "10.{net}.0.10"\n'
-        f'standby = "10.{net}.0.20"\nwitness = "10.{net}.0.1"\n'
-        for net in (77, 78)
+        f'[[failover.network]]\nprimary = "{before}10"\n'
+        f'standby = "{before}20"\nwitness = "{before}1"\n'
+        for before in HEARTBEATS
     )
     addresses = "".join(
         f'[[failover.address]]\naddress = "{address}"\ninterface = "eth0"\n'
