@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import click
 import msgspec
 
@@ -24,7 +26,14 @@ from haoscar_pxe.cli.output import (
 from haoscar_pxe.cli.site import Site, pass_site
 from haoscar_pxe.image.generation_name import GenerationName
 from haoscar_pxe.image.layout import Content, DiskLayout, FileSystem, Swap
-from haoscar_pxe.image.manifest import Manifest
+from haoscar_pxe.image.manifest import Consistency, Manifest
+
+CONSISTENCY_WORDS: Final[dict[Consistency, str]] = {
+    "snapshot": "read from snapshots of the storage",
+    "mixed": "read from snapshots, but for file systems that have none",
+    "live": "read while it ran, torn files were read again",
+    "tree": "a tree in which nothing ran",
+}
 
 
 @click.group()
@@ -79,7 +88,7 @@ def show(site: Site, named: GenerationName, as_json: bool) -> None:
         return
     rows = [
         ["captured", f"{moment(manifest.created_ns)} from {manifest.host_name or 'a tree'}"],
-        ["consistency", manifest.consistency],
+        ["consistency", f"{manifest.consistency}: {CONSISTENCY_WORDS[manifest.consistency]}"],
         ["entries", str(manifest.entry_count)],
         ["content", f"{size(manifest.stored_bytes)} ({size(manifest.logical_bytes)} with holes)"],
         ["secrets", _secret_words(manifest)],

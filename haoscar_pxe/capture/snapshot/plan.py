@@ -23,10 +23,10 @@ READ_ONLY: Final = {
     "ext3": "ro,noload",
     "ext4": "ro,noload",
     "xfs": "ro,nouuid,norecovery",
-    "vfat": "ro",
 }
 """Mount options by which a snapshot is read as it is. LVM freezes the file system, so its journal
-has nothing to play back; xfs refuses a second file system of the same UUID."""
+has nothing to play back; xfs refuses a second file system of the same UUID. Not vfat: what owners
+and modes it shows is a matter of the options it is mounted with."""
 THICK_KINDS: Final = "-oOrRmMC"
 SMALLEST_BYTES: Final = 32 << 20
 POOL_FULL_PERCENT: Final = 90.0

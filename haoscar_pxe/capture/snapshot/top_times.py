@@ -18,7 +18,10 @@ def times(tops: Iterable[Path]) -> dict[Path, int]:
 
 def unchanged(during: Mapping[Path, int]) -> set[Path]:
     """Those in which nothing but our names came or went since the snapshots were made."""
-    now = times(during)
+    try:
+        now = times(during)
+    except OSError:  # snapshots must be removed all the same
+        return set()
     return {top for top, mtime_ns in during.items() if now[top] == mtime_ns}
 
 

@@ -114,6 +114,7 @@ def test_a_second_place_of_one_volume_has_the_same_snapshot() -> None:
     [
         (replace(THICK, attributes="swi-aos---"), "ext4", "no snapshot"),
         (THICK, "jfs", "not known"),
+        (THICK, "vfat", "not known"),
         (replace(THIN, number=(253, 0)), "ext4", "95 % full"),
     ],
 )
