@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from statistics import median
@@ -25,6 +26,7 @@ MOST_S: Final = 1.5
 """From a crash to the first answer, at the worst."""
 PLANNED_S: Final = 0.15
 BEFORE_S: Final = 0.2
+SILENT_S: Final = 0.7
 AFTER_S: Final = 0.3
 """Until a keeper that was frozen has said that it lost the lease."""
 CRASHES: Final = ("the host dies", "it dies and the other's disk is full")
@@ -110,9 +112,18 @@ def _faults(runs: list[Run], scene: Scene, fault: Fault, now: str) -> list[str]:
     has_moved = now == scene.other.name
     if fault.outcome == "moves" and not has_moved:
         found.append(f"the {scene.other.name} did not take over")
+    if fault.outcome == "ends" and _longest_silence_s(runs) < SILENT_S:
+        found.append("the address did not fall silent, with nobody to grant the lease")
     if fault.outcome == "stays" and has_moved:
         found.append(f"the {scene.other.name} took over")
     return found
+
+
+def _longest_silence_s(runs: list[Run]) -> float:
+    """Between two echoes, from the same head or from one and the next."""
+    echoes = [run for run in runs if run.kind == "echo"]
+    between = (after.first_ns - before.last_ns for before, after in pairwise(echoes))
+    return max([run.longest_ns for run in echoes] + list(between), default=0) / 1e9
 
 
 def _silence_s(runs: list[Run], scene: Scene, began: int) -> float | None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 from typing import Final, Literal, TypeAlias
 
@@ -13,11 +17,13 @@ from haoscar_pxe.command import run
 from haoscar_pxe.errors import CommandError
 from haoscar_pxe.monitor.talk import ask
 from tests.faults.three_hosts import HEARTBEATS, HOSTS, MEMBERS, Ground, Host
+from tests.wire.namespaces import Namespace
 
+TOP: Final = Path(__file__).parents[2]
 KEEPER: Final = "haoscar_pxe.monitor"
 PORT: Final = 8070
 
-Outcome: TypeAlias = Literal["moves", "stays", "either"]
+Outcome: TypeAlias = Literal["moves", "stays", "either", "ends"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,8 @@ class Scene:
 
 @dataclass(frozen=True)
 class Fault:
-    """outcome: whether the other head must become active, must not, or may.
+    """outcome: whether the other head must become active, must not, or may; "ends": nobody can be
+    active, so the address must fall silent.
 
     do: begins the fault. undo: ends it; nothing may be left of it. lasts_s: how long it is looked
     at, and at most that plus spread_s.
@@ -194,6 +201,31 @@ def processor_free(scene: Scene) -> None:
     scene.ground.background.clear()
 
 
+def replayed(scene: Scene) -> None:
+    """Somebody in the switch plays all heartbeats again, late, out of order, half of them changed.
+
+    Beside that every real one is lost for a while, so that the old ones are all that is heard.
+    """
+    switch = Namespace(scene.active.switch, "net0")
+    ports = [f"{name}0" for name in MEMBERS]
+    argv = [sys.executable, "-m", "tests.faults.replayer", *ports]
+    scene.ground.background.append(subprocess.Popen(switch.argv(argv), cwd=TOP))
+
+
+def replayed_to_a_lone_head(scene: Scene) -> None:
+    """The same, and then the active head hears nothing but what was said before."""
+    replayed(scene)
+    time.sleep(1)
+    for network in (0, 1):
+        for host in (scene.other, scene.witness):
+            host.cut(network, is_cut=True)
+
+
+def replayer_gone(scene: Scene) -> None:
+    processor_free(scene)
+    cables_in(scene)
+
+
 def _drop(host: Host, rule: str, hook: str = "input") -> None:
     script = (
         "table inet weather\ndelete table inet weather\ntable inet weather {\n"
@@ -228,6 +260,8 @@ FAULTS: Final = (
         disk_full_and_host_dies,
         disk_free_and_host_reboots,
     ),
+    Fault("heartbeats are played again", "stays", replayed, replayer_gone, 3.0),
+    Fault("it hears old heartbeats alone", "ends", replayed_to_a_lone_head, replayer_gone, 1.5),
     Fault("the processors have twice the work", "stays", processor_taken, processor_free, 2.0),
 )
 
