@@ -16,6 +16,7 @@ from haoscar_pxe.capture.hooks import Hooks
 from haoscar_pxe.capture.remote.capture_head import Head, capture_remote
 from haoscar_pxe.capture.remote.delivery import AgentBundle
 from haoscar_pxe.capture.report import CaptureReport
+from haoscar_pxe.capture.snapshot.sight import Wish
 from haoscar_pxe.command import run
 from haoscar_pxe.errors import CaptureError, CommandError
 from haoscar_pxe.image.entry import File
@@ -69,7 +70,12 @@ class Lab:
     ) -> CaptureReport:
         """Capture the head as an image `primary`."""
         options = CaptureOptions(
-            root=Path("/"), image="primary", sealing=SEALING, live=True, hooks=hooks or Hooks()
+            root=Path("/"),
+            image="primary",
+            sealing=SEALING,
+            live=True,
+            hooks=hooks or Hooks(),
+            wish=Wish("auto", 20),
         )
         return capture_remote(
             options,
@@ -144,6 +150,10 @@ def test_the_disk_of_the_running_head_is_recorded_with_the_bundles_own_tools(
 def test_the_record_says_what_was_captured_and_how(lab: Lab, report: CaptureReport) -> None:
     made = report.manifest
     assert (made.host_name, made.consistency) == ("primary", "live")
+    assert [(each.place, each.is_snapshot) for each in report.readings] == [
+        (b"/", False),
+        (b"/boot", False),
+    ]
     assert abs(made.created_ns - time.time_ns()) < 600 * 10**9
     assert made.layout.boot.loader == "grub"
     assert made.layout.boot.firmware == "bios"
