@@ -52,7 +52,7 @@ class _Program(LateGroup):
 )
 @click.option(
     "--config",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False, path_type=Path, readable=False),
     envvar="HAOSCAR_PXE_CONFIG",
     help="Configuration file. Default: ./haoscar-pxe.toml, else /etc/haoscar-pxe/haoscar-pxe.toml.",
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -39,20 +39,26 @@ log = logging.getLogger(__name__)
 def serve(site: Site) -> None:
     """Serve DHCP, TFTP and HTTP in the foreground until Ctrl-C or SIGTERM.
 
-    Needs root or the capabilities CAP_NET_BIND_SERVICE, CAP_NET_RAW and CAP_NET_ADMIN. The package
-    has a systemd unit for it: haoscar-pxe.service.
+    Needs root or the capabilities CAP_NET_BIND_SERVICE and, for router advertisements, CAP_NET_RAW,
+    and gives them up when everything is bound. The package has a systemd unit for it:
+    haoscar-pxe.service.
     """
     options = serve_options(site.config.serve)
     paths = site.config.paths
-    with closing(DeltaCache(paths.delta_cache)) as deltas:
+    with closing(DeltaCache(paths.delta_cache)) as deltas, ExitStack() as threads:
         deltas.open()
         notebook = Notebook(
             site.registry, StrangerFile(paths.strangers), TimelineFile(paths.timeline)
         )
         answers = boot_answers(site, deltas, notebook)
-        threading.Thread(target=warm, args=(answers,), daemon=True, name="boot files").start()
-        with notebook.writing():
-            run_server(options, answers, _announce)
+
+        def ready(endpoints: Endpoints) -> None:
+            """Threads start here, for they inherit the privileges that are left by now."""
+            threads.enter_context(notebook.writing())
+            threading.Thread(target=warm, args=(answers,), daemon=True, name="boot files").start()
+            click.echo(f"serving on {endpoints}; Ctrl-C stops", err=True)
+
+        run_server(options, answers, ready)
 
 
 def serve_options(config: ServeConfig) -> ServeOptions:
@@ -65,6 +71,7 @@ def serve_options(config: ServeConfig) -> ServeOptions:
         proxy_dhcp=config.proxy_dhcp,
         tftp=config.tftp,
         router_advertisement=config.router_advertisement,
+        gives_up_privileges=True,
     )
 
 
@@ -129,7 +136,3 @@ def _pool(config: ServeConfig, registry: Registry, leases: LeaseFile) -> Pool | 
         return started_s + time.monotonic()
 
     return Pool(first, last, config.lease_s, clock, is_taken, leases.all())
-
-
-def _announce(endpoints: Endpoints) -> None:
-    click.echo(f"serving on {endpoints}; Ctrl-C stops", err=True)

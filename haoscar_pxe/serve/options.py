@@ -19,6 +19,7 @@ class ServeOptions:
     router_advertisement: answer IPv6 router solicitations with "no router here", which spares
     iPXE its 16 s wait for one.
     grace_s: how long transfers under way may go on after a stop was asked for.
+    gives_up_privileges: once everything is bound, keep the capabilities for files only.
     """
 
     interface: str
@@ -34,6 +35,7 @@ class ServeOptions:
     tftp_windowsize: int = 64
     router_advertisement: bool = False
     grace_s: float = 5.0
+    gives_up_privileges: bool = False
 
 
 @dataclass(frozen=True, slots=True)

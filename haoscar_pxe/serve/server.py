@@ -25,6 +25,7 @@ from haoscar_pxe.serve.dhcp import DhcpRole, DhcpService
 from haoscar_pxe.serve.http import make_application
 from haoscar_pxe.serve.http_log import RequestLog, protocol_logger
 from haoscar_pxe.serve.options import Endpoints, ServeOptions
+from haoscar_pxe.serve.privileges import give_up_privileges
 from haoscar_pxe.serve.router import RouterService, open_router
 from haoscar_pxe.serve.sockets import open_dhcp, open_http, open_tftp
 from haoscar_pxe.serve.systemd_notify import notify
@@ -103,6 +104,8 @@ async def serve(
     counters = Counters()
     with ExitStack() as stack:
         sockets = _open(options, stack)
+        if options.gives_up_privileges:
+            give_up_privileges()
         tftp = _start_datagrams(options, answers, counters, sockets)
         runner = await _start_http(options, answers, counters, sockets.http)
         endpoints = _endpoints(options, sockets)
@@ -189,4 +192,5 @@ def _allow_many_files() -> None:
     """A transfer needs two descriptors; the usual soft limit of 1024 does not do for a rack."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
+    if soft != resource.RLIM_INFINITY and soft < most:  # the unit has set it, and forbids the call
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
