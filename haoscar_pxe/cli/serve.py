@@ -15,7 +15,7 @@ from haoscar_pxe.boot.addresses import Pool
 from haoscar_pxe.boot.answers import BootAnswers
 from haoscar_pxe.boot.artifacts import prepare
 from haoscar_pxe.boot.bundle import build_bundle
-from haoscar_pxe.boot.decide import Boot
+from haoscar_pxe.boot.decide import Boot, decide
 from haoscar_pxe.boot.deltas import Deltas
 from haoscar_pxe.boot.firmware_files import firmware_files
 from haoscar_pxe.boot.notebook import Notebook
@@ -106,18 +106,23 @@ def boot_answers(site: Site, deltas: DeltaCache, notebook: Notebook | None = Non
 def warm(answers: BootAnswers) -> None:
     """Make the boot files of all nodes that wait for them, so that no node has to wait.
 
-    What fails here fails again, and is explained, when the node asks; so it is only logged.
+    Once for each generation, however many nodes want it. What fails here fails again, and is
+    explained, when the node asks; so it is only logged.
     """
-    for node in answers.registry.nodes():
-        decision, _ = answers.decision(node.boot_interface.mac)
-        if decision.boot is Boot.INSTALL:
-            began = time.monotonic()
-            try:
-                answers.prepare(node.image, answers.generation_of(node))
-            except HaoscarError as error:
-                log.error("no boot files for %s: %s (%s)", node.name, error, error.hint)
-            else:
-                log.info("boot files of %s: %.1f s", node.name, time.monotonic() - began)
+    images, now_ns = answers.generations.images(), answers.now_ns()
+    waiting = [
+        node
+        for node in answers.registry.nodes()
+        if decide(node.boot_interface.mac, node, images, now_ns).boot is Boot.INSTALL
+    ]
+    for node in {(node.image, node.generation): node for node in waiting}.values():
+        began = time.monotonic()
+        try:
+            answers.prepare(node.image, answers.generation_of(node))
+        except HaoscarError as error:
+            log.error("no boot files for %s: %s (%s)", node.name, error, error.hint)
+        else:
+            log.info("boot files of %s: %.1f s", node.name, time.monotonic() - began)
 
 
 def _pool(config: ServeConfig, registry: Registry, leases: LeaseFile) -> Pool | None:
