@@ -66,7 +66,12 @@ def run(
             hint=hint or "'haoscar-pxe doctor' names the package",
         ) from error
     except subprocess.TimeoutExpired as error:
-        raise CommandError(f"no end after {timeout_s:g} s: {printable}", hint=hint) from error
+        words = last_words((error.stdout or b"") + (error.stderr or b""))
+        raise CommandError(
+            f"no end after {timeout_s:g} s: {printable}\n{words}".rstrip(),
+            hint=hint,
+            last_words=words,
+        ) from error
     if done.returncode != 0:
         words = last_words(done.stderr)
         raise CommandError(

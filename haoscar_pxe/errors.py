@@ -36,7 +36,7 @@ class CommandError(HaoscarError):
     """A program that was started ended badly; the message holds its argv and its last words.
 
     status: the exit status it ended with (negative: killed by that signal), None if it never did.
-    last_words: the end of what it wrote to standard error.
+    last_words: the end of what it wrote to standard error; of all it wrote if it never ended.
     """
 
     exit_status = 13

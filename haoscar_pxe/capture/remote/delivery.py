@@ -21,11 +21,12 @@ import secrets
 import shlex
 import tarfile
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from haoscar_pxe.capture.remote.ssh import Ssh
-from haoscar_pxe.command import Run
+from haoscar_pxe.command import Run, run
 from haoscar_pxe.errors import CaptureError, CommandError
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,9 @@ PLACE: Final = "/var/cache/haoscar-pxe"
 UNUSED_DAYS: Final = 7
 ID_DIGITS: Final = 32
 GZIP_LEVEL: Final = 6
+LOOK: Final[Run] = partial(run, timeout_s=120.0)
+"""Runs the first script. What it does takes no time, so a login that takes longer waits for
+something; ssh's own limits see a machine that is gone, not a login file that never returns."""
 
 WHO: Final = """\
 if [ "$(id -u)" = 0 ]; then how=root
@@ -86,13 +90,15 @@ class Delivered:
     place: str
 
 
-def deliver(bundle: AgentBundle, ssh: Ssh, run: Run, place: str = PLACE) -> Delivered:
-    """Find the bundle on the head, or send it.
+def deliver(
+    bundle: AgentBundle, ssh: Ssh, run: Run, place: str = PLACE, look: Run = LOOK
+) -> Delivered:
+    """Find the bundle on the head, or send it. look: for the first script, with a limit of time.
 
-    Raises SshError (not reached, not let in), CaptureError (another processor, not root, no room,
-    somebody else's folder in the way).
+    Raises SshError (not reached, not let in), CaptureError (a login that never ends, another
+    processor, not root, no room, somebody else's folder in the way).
     """
-    ssh = replace(ssh, as_root=_way_to_root(ssh, run))
+    ssh = replace(ssh, as_root=_way_to_root(ssh, look))
     folder = f"{place}/agent-{bundle.id[:ID_DIGITS]}"
     state = _state(bundle, ssh, run, folder)
     if state != "ready":
@@ -104,8 +110,14 @@ def deliver(bundle: AgentBundle, ssh: Ssh, run: Run, place: str = PLACE) -> Deli
     return Delivered(ssh, folder, place)
 
 
-def _way_to_root(ssh: Ssh, run: Run) -> tuple[str, ...]:
-    machine, how = _answer(ssh.run(WHO, run), 2, ssh)
+def _way_to_root(ssh: Ssh, look: Run) -> tuple[str, ...]:
+    try:
+        printed = ssh.run(WHO, look)
+    except CommandError as error:
+        if error.status is None:
+            raise _never_ends(error, ssh.host) from error
+        raise
+    machine, how = _answer(printed, 2, ssh)
     here = os.uname().machine
     if machine != here:
         raise CaptureError(
@@ -118,6 +130,15 @@ def _way_to_root(ssh: Ssh, run: Run) -> tuple[str, ...]:
             hint="give --host root@HOST, or let sudo run without a password for that user",
         )
     return ("sudo", "-n") if how == "sudo" else ()
+
+
+def _never_ends(error: CommandError, host: str) -> CaptureError:
+    said = f"; it said\n{error.last_words}" if error.last_words else ", and said nothing"
+    return CaptureError(
+        f"the login on {host} ran no script within its time{said}",
+        hint=f"'ssh {host} true' must end by itself: does a login file (.bashrc, .profile) ask or "
+        "start something, or is the login shell no shell?",
+    )
 
 
 def _state(bundle: AgentBundle, ssh: Ssh, run: Run, folder: str) -> str:

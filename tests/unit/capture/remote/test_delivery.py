@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -157,3 +159,23 @@ def test_a_place_that_cannot_hold_it_is_named(
     with pytest.raises(CaptureError, match=sentence) as caught:
         delivered(bundle, place, fail)
     assert "--remote-folder" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        ("echo 'Press any key to go on'; exec sleep 60", "Press any key to go on"),
+        ("echo 'Terminal type?' >&2; exec sleep 60", "Terminal type?"),
+    ],
+    ids=["prints and waits", "asks on standard error"],
+)
+def test_a_login_that_never_ends_is_given_up_with_what_it_said(
+    bundle: AgentBundle, place: Path, before: str, said: str
+) -> None:
+    ssh, began = local_ssh(place.parents[1], before), time.monotonic()
+    with pytest.raises(CaptureError, match="ran no script within its time") as caught:
+        deliver(bundle, ssh, run, str(place), look=partial(run, timeout_s=0.3))
+    assert time.monotonic() - began < 10
+    assert said in str(caught.value)
+    assert "must end by itself" in caught.value.hint
+    assert not place.exists()
