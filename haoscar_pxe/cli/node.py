@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from ipaddress import IPv4Interface
 from typing import get_args
 
@@ -20,6 +21,7 @@ from haoscar_pxe.cli.site import Site, pass_site
 from haoscar_pxe.errors import NodeError
 from haoscar_pxe.nodes.declare import armed, checked, interface, new_node
 from haoscar_pxe.nodes.node import Interface, Node, NodeState, Role, Wipe
+from haoscar_pxe.nodes.timeline import TimelineFile
 
 
 @click.group()
@@ -183,6 +185,8 @@ def set_node(
 def remove(site: Site, name: str) -> None:
     """Forget node NAME and what it reported. Its disk is not touched."""
     gone = site.registry.remove(name)
+    with closing(TimelineFile(site.config.paths.timeline)) as timeline:
+        timeline.forget(name)
     click.echo(f"{name} ({gone.boot_interface.mac}) is forgotten; it is a stranger from now on")
 
 

@@ -80,6 +80,14 @@ class TimelineFile:
             rows = connection.execute(query, (name,)).fetchall()
         return [msgspec.json.decode(record, type=Happening) for (record,) in rows]
 
+    def forget(self, name: str) -> None:
+        """Nothing was seen of this node. Raises NodeError: all is kept."""
+        try:
+            with self._database.writing() as connection:
+                connection.execute("DELETE FROM happenings WHERE name = ?", (name,))
+        except sqlite3.Error as error:
+            raise NodeError(f"{self._path} still has what {name} did: {error}") from error
+
     def close(self) -> None:
         """Let go of the file."""
         self._database.close()

@@ -82,3 +82,9 @@ def test_programs_are_told_everything(config: Path) -> None:
     assert len(document["happenings"]) == 4
     assert document["happenings"][2]["size_bytes"] == 1 << 20
     assert [each["step"] for each in document["events"]] == ["failed", "restore", "restore"]
+
+
+def test_a_node_that_is_forgotten_leaves_no_boots_to_the_next_of_its_name(config: Path) -> None:
+    assert call(config, "node", "remove", "standby").exit_code == 0
+    call(config, "node", "add", "standby", "--mac", MAC, "--address", "10.77.0.20/24")
+    assert "boot of" not in "\n".join(lines(config))
