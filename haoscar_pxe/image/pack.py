@@ -144,7 +144,7 @@ def _check_rows(index: PackIndex) -> None:
     for chunk_id, offset, stored, raw, encoding in ROW.iter_unpack(index.table):
         if not chunk_id > before:
             raise _refused(index.pack_id, "its index is not in order")
-        if not 1 <= raw <= MAX_CHUNK_BYTES or not _fits(encoding, stored, raw):
+        if not 1 <= raw <= MAX_CHUNK_BYTES or not fits(encoding, stored, raw):
             raise _refused(index.pack_id, f"a chunk claims {stored} bytes for {raw}")
         before = chunk_id
         spans.append((offset, stored))
@@ -157,7 +157,8 @@ def _check_rows(index: PackIndex) -> None:
         raise _refused(index.pack_id, f"its chunks end at {end}, not at {index.blobs_end}")
 
 
-def _fits(encoding: int, stored: int, raw: int) -> bool:
+def fits(encoding: int, stored: int, raw: int) -> bool:
+    """Whether a pack may hold raw bytes of content in stored bytes, so encoded."""
     if encoding == Encoding.RAW:
         return bool(stored == raw)
     return encoding == Encoding.ZSTD and 0 < stored < raw

@@ -14,7 +14,12 @@ from typing import BinaryIO, Final
 
 from blake3 import blake3
 
-from haoscar_pxe.image.compressing import BATCH_CHUNKS, Compressed, Compressing
+from haoscar_pxe.image.compressing import (
+    BATCH_BYTES,
+    BATCH_CHUNKS,
+    Compressed,
+    Compressing,
+)
 from haoscar_pxe.image.compression import Encoding
 from haoscar_pxe.image.durable import storage_errors, sync_folder
 from haoscar_pxe.image.pack import (
@@ -46,6 +51,8 @@ class PackWriter:
         self._folder = folder
         self._kind = kind
         self._compressing = Compressing(threads)
+        self._ready: list[Compressed] = []
+        self._ready_bytes = 0
         self._packing = ThreadPoolExecutor(1, "pack") if threads else None
         self._packed: deque[Future[None]] = deque()
         self._syncing = ThreadPoolExecutor(1, "sync")
@@ -62,8 +69,20 @@ class PackWriter:
         for batch in self._compressing.put(chunk_id, bytes(data)):
             self._pack(batch)
 
+    def add_compressed(self, chunk: Compressed) -> None:
+        """Append a chunk that no pack has yet, as it is. Raises StorageError.
+
+        That it can be restored to the content of its id is for the caller to have seen.
+        """
+        self._ready.append(chunk)
+        self._ready_bytes += len(chunk.stored)
+        if self._ready_bytes >= BATCH_BYTES or len(self._ready) >= BATCH_CHUNKS:
+            self._pack_ready()
+
     def close(self) -> None:
         """Finish the last pack, and wait until all of them are durable. Raises StorageError."""
+        if self._ready:
+            self._pack_ready()
         for batch in self._compressing.rest():
             self._pack(batch)
         self._wait_for_packing(0)
@@ -96,6 +115,10 @@ class PackWriter:
         with storage_errors("sync", store.path):
             for folder in (*sorted(folders), store.path):
                 sync_folder(folder)
+
+    def _pack_ready(self) -> None:
+        batch, self._ready, self._ready_bytes = self._ready, [], 0
+        self._pack(batch)
 
     def _pack(self, batch: list[Compressed]) -> None:
         """Have the batch appended, here or by the thread that does nothing else."""

@@ -17,7 +17,7 @@ from blake3 import blake3
 from haoscar_pxe import __version__
 from haoscar_pxe.errors import RepositoryError
 from haoscar_pxe.image.chunk_index import ChunkIndex
-from haoscar_pxe.image.compressing import processors_to_spare
+from haoscar_pxe.image.compressing import Compressed, processors_to_spare
 from haoscar_pxe.image.compression import MAX_CHUNK_BYTES
 from haoscar_pxe.image.durable import storage_errors, sync_folder, write_durably
 from haoscar_pxe.image.entry import (
@@ -111,6 +111,17 @@ class GenerationWriter:
         Raises StorageError (full or failing disk), ValueError for another size.
         """
         return self._store_chunk(self._data, data)
+
+    def add_compressed(self, chunk: Compressed) -> None:
+        """Store a chunk as it came, unless it is there already: compressing it again costs most.
+
+        The caller has restored it, and seen that it has its id. Raises StorageError.
+        """
+        if not self.has_chunk(chunk.chunk_id):
+            self._is_intact = False
+            self._data.add_compressed(chunk)
+            self._added.add(chunk.chunk_id)
+            self._is_intact = True
 
     def add_box(self, box: bytes) -> bytes:
         """Store a sealed box, apart from public chunks; its id. Raises as `add_chunk`."""

@@ -30,9 +30,10 @@ from haoscar_pxe.capture.remote.messages import (
 )
 from haoscar_pxe.capture.warning import CaptureWarning
 from haoscar_pxe.errors import CaptureError, WireError
+from haoscar_pxe.image.compressing import Compressed
 from haoscar_pxe.image.compression import MAX_CHUNK_BYTES, Decompressor, Encoding
 from haoscar_pxe.image.entry import CHUNK_ID_BYTES, Entry, SealedFile, chunk_ids
-from haoscar_pxe.image.pack import Kind
+from haoscar_pxe.image.pack import Kind, fits
 from haoscar_pxe.image.page import MAX_ENTRIES, decode_page
 from haoscar_pxe.image.progress import Progress
 from haoscar_pxe.image.sealing import OVERHEAD_BYTES, SealingKey
@@ -49,6 +50,10 @@ class Writer(EntrySink, Protocol):
 
     def has_chunk(self, chunk_id: bytes) -> bool:
         """Whether the chunk need not be added."""
+        ...
+
+    def add_compressed(self, chunk: Compressed) -> None:
+        """Store a chunk that was proven here, as the head compressed it."""
         ...
 
 
@@ -140,7 +145,10 @@ class Receiver:
             case Kind.SEALED:
                 self._writer.add_box(_box(data))
             case Kind.DATA:
-                self._writer.add_chunk(data)
+                encoding = Encoding(content.encoding)
+                self._writer.add_compressed(
+                    Compressed(item.chunk_id, encoding, content.data, len(data))
+                )
             case _:
                 assert_never(item.kind)
         self._settle()
@@ -169,6 +177,8 @@ class Receiver:
         )
         if len(data) != content.raw_bytes:
             raise WireError(f"a chunk of {content.raw_bytes} bytes has {len(data)}")
+        if not fits(content.encoding, len(content.data), len(data)):  # no pack may hold it
+            raise WireError(f"a chunk of {len(data)} bytes came in {len(content.data)}")
         return data
 
 

@@ -31,12 +31,15 @@ from haoscar_pxe.capture.snapshot.sight import Reading
 from haoscar_pxe.capture.warning import CaptureWarning
 from haoscar_pxe.errors import CaptureError, HaoscarError, IntegrityError, WireError
 from haoscar_pxe.image.canonical import encode
+from haoscar_pxe.image.compressing import Compressed
 from haoscar_pxe.image.entry import Directory, Entry, Extent, File, Metadata, Symlink
 from haoscar_pxe.image.layout import Boot, DiskLayout
 from haoscar_pxe.image.manifest import Record
 from haoscar_pxe.image.pack import Kind
 from haoscar_pxe.image.progress import Silence
+from haoscar_pxe.image.reader import ChunkReader
 from haoscar_pxe.image.repository import Repository
+from haoscar_pxe.image.signing import SigningKey
 from haoscar_pxe.image.writer import GenerationWriter
 from tests.unit.capture.sealing import SEALING
 
@@ -104,6 +107,35 @@ def test_what_is_lacking_is_asked_for_once_and_the_tree_goes_in(
     assert receiver.taken == TAKEN
     assert writer.has_chunk(chunk_id(DATA))
     assert feed(receiver, offer(DATA)) == [Lacking(())]
+
+
+def test_a_chunk_is_stored_as_the_head_compressed_it(
+    receiver: Receiver, writer: GenerationWriter, repository: Repository
+) -> None:
+    noise = os.urandom(3000)
+    packed = zstandard.ZstdCompressor(level=19, write_checksum=True).compress(DATA)
+    entries = page(ROOT, file(b"key"), file(b"noise", noise))
+    feed(receiver, offer(DATA, noise, pages=(entries,)))
+    feed(receiver, Content(1, len(DATA), packed), raw(noise), raw(entries), Ended(TAKEN))
+    manifest = writer.commit(RECORD, SigningKey(bytes(32)))
+    packs = [path.read_bytes() for path in repository.path.rglob("*.pack")]
+    assert sum(packed in pack for pack in packs) == 1
+    chunks = ChunkReader(repository.store)
+    assert chunks.chunk(chunk_id(DATA)) == DATA
+    assert chunks.chunk(chunk_id(noise)) == noise
+    assert manifest.entry_count == 3
+
+
+@pytest.mark.parametrize(("size_bytes", "packed_bytes"), [(1, 10), (17, 17)])
+def test_a_form_that_no_pack_may_hold_is_refused(
+    receiver: Receiver, size_bytes: int, packed_bytes: int
+) -> None:
+    data = b"x" * size_bytes
+    packed = zstandard.ZstdCompressor().compress(data)
+    assert len(packed) == packed_bytes
+    feed(receiver, offer(data))
+    with pytest.raises(WireError, match=f"of {size_bytes} bytes came in {packed_bytes}"):
+        feed(receiver, Content(1, size_bytes, packed))
 
 
 def test_a_page_of_the_parent_is_not_asked_for_while_its_chunks_are_here(
@@ -285,6 +317,9 @@ class Heap:
     def add_chunk(self, data: bytes | memoryview) -> bytes:
         self.ids.add(chunk_id(bytes(data)))
         return chunk_id(bytes(data))
+
+    def add_compressed(self, chunk: Compressed) -> None:
+        self.ids.add(chunk.chunk_id)
 
     def add_entry(self, entry: Entry) -> None:
         assert entry == ROOT
