@@ -112,6 +112,11 @@ def _print(found: Standing) -> None:
     if found.unwilling not in ("", found.reason) and found.member != "witness":
         click.echo(f"it would not take over: {found.unwilling}")
     click.echo(f"if the active head died now: {found.if_active_died}")
+    if found.undecodable:
+        click.echo(
+            f"{found.undecodable} datagrams were no heartbeat of this cluster: have all three "
+            "members the same key?"
+        )
     if not found.is_realtime:
         click.echo("its keeper has no real-time priority or locked memory: load may delay it")
     if found.age_s is not None:

@@ -163,6 +163,7 @@ class Keeper:
             ended=self._ended,
             guards_gone=self._guards_gone,
             trouble=self._trouble,
+            undecodable=self.undecodable,
             peers=tuple(peer.report(now) for peer in self._peers.values()),
         )
 

@@ -89,7 +89,7 @@ class Report:
     holder: to whom its own acceptor has granted the lease. reason: why it is so. highest: the
     highest epoch that it knows of. tenures: as far as it knows. ended: why its last tenure ended.
     guards_gone: how often the door could not be worked any more. trouble: with the addresses, in
-    words.
+    words. undecodable: datagrams that were no heartbeat, or of another key.
     """
 
     is_active: bool
@@ -101,6 +101,7 @@ class Report:
     ended: str = ""
     guards_gone: int = 0
     trouble: str = ""
+    undecodable: int = 0
     is_realtime: bool = False
     peers: tuple[PeerReport, ...] = field(default_factory=tuple)
 

@@ -22,6 +22,7 @@ class Standing:
     seen from here; 0 if nobody is. unwilling: why this head would not take over, ""
     if it would. is_covered: the other head would take over from the active one; if_active_died says
     so, or why not. age_s: of the generation that it is, None if it is no standby.
+    undecodable: datagrams that were no heartbeat, or of another key.
     """
 
     member: str
@@ -35,6 +36,7 @@ class Standing:
     was_replaced: bool
     age_s: float | None
     is_realtime: bool
+    undecodable: int
     has_fence: bool
     running: tuple[str, ...]
     waiting: tuple[str, ...]
@@ -69,6 +71,7 @@ def standing(
         was_replaced=past.was_replaced,
         age_s=age_s,
         is_realtime=report.is_realtime,
+        undecodable=report.undecodable,
         has_fence=has_fence,
         running=services.running,
         waiting=services.waiting,

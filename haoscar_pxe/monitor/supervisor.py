@@ -8,7 +8,6 @@ does the kernel, by itself, when the keeper does not renew the lease.
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -32,8 +31,6 @@ from haoscar_pxe.monitor.reports import PeerReport, Report, Settings
 from haoscar_pxe.monitor.services import Services
 from haoscar_pxe.monitor.standing import Standing, active_in, standing
 from haoscar_pxe.monitor.watching import Watcher
-
-log = logging.getLogger(__name__)
 
 ANNOUNCED_AFTER_S: Final = (0.05, 0.2, 1.0, 5.0)
 ORDERS_EVERY_S: Final = 0.25

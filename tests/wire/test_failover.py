@@ -166,6 +166,19 @@ def test_without_the_witness_status_warns_before_it_matters(ground: Ground) -> N
     assert "nobody would take over: the witness is not heard" in text
 
 
+def test_a_member_with_another_key_is_not_heard_and_status_asks_about_the_key(
+    ground: Ground,
+) -> None:
+    standby = ground.hosts["standby"]
+    standby.die()
+    (standby.folder / "cluster.key").write_text("a5" * 32 + "\n")
+    standby.reboot()
+    time.sleep(3)
+    assert ground.active() == "primary"
+    assert "the standby is not heard" in refused(ground, "primary", "status")
+    assert ground.hosts["primary"].standing()["undecodable"] > 10
+
+
 def test_a_stopped_monitor_hands_over_at_once_and_leaves_nothing_running(ground: Ground) -> None:
     wait_for(ground, "primary", ["web", "database"])
     primary = ground.hosts["primary"]

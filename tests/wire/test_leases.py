@@ -15,6 +15,7 @@ import pytest
 from tests.needed import need
 from tests.unit.cli import site_folder
 from tests.wire.namespaces import Link
+from tests.wire.starting import await_serving
 
 pytestmark = pytest.mark.wire
 
@@ -28,14 +29,8 @@ def serving(wire: Link, config: Path) -> Iterator[None]:
     argv = [sys.executable, "-m", "haoscar_pxe.cli", "--config", str(config), "serve"]
     folder = Path(__file__).parents[2]
     with subprocess.Popen(wire.server.argv(argv), stderr=subprocess.PIPE, cwd=folder) as process:
-        assert process.stderr is not None
-        said = b""
-        while line := process.stderr.readline():
-            said += line
-            if line.startswith(b"serving on"):
-                break
         try:
-            assert b"serving on" in said, said.decode()
+            await_serving(process)
             yield
         finally:
             process.kill()

@@ -14,6 +14,7 @@ from haoscar_pxe.serve.privileges import KEPT
 from tests.needed import need
 from tests.unit.cli import site_folder
 from tests.wire.namespaces import CLIENT_ADDRESS, CLIENT_MAC, SERVER_ADDRESS, Link
+from tests.wire.starting import await_serving
 
 pytestmark = pytest.mark.wire
 
@@ -50,13 +51,8 @@ def serving(wire: Link, config: Path) -> Iterator[int]:
     command = wire.server.argv(["setpriv", *privileges, *sets, *deny, *argv])
     with subprocess.Popen(command, stderr=subprocess.PIPE, cwd=ROOT) as process:
         assert process.stderr is not None
-        said = b""
-        while line := process.stderr.readline():
-            said += line
-            if line.startswith(b"serving on"):
-                break
         try:
-            assert b"serving on" in said, said.decode()
+            said = await_serving(process)
             yield process.pid
             process.terminate()
             rest = process.stderr.read()
