@@ -6,6 +6,7 @@ agents). What an option's bytes mean is its reader's business.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import IntEnum
 from typing import Final
@@ -14,6 +15,10 @@ from haoscar_pxe.errors import WireError
 
 MAGIC_COOKIE: Final = b"\x63\x82\x53\x63"  # RFC 2131 section 3
 LONGEST_PIECE: Final = 255  # a length is one byte; RFC 3396 splits what is longer
+MOST_PIECES: Final = 512
+"""In one field: there are 254 codes, and long options come in pieces of 255. A datagram of nothing
+but empty options would take longer than a millisecond."""
+_PADS: Final = re.compile(rb"\0+")
 
 
 class OptionCode(IntEnum):
@@ -81,15 +86,18 @@ def _split_field(field: bytes) -> list[tuple[int, bytes]]:
     pieces = []
     position = 0
     while position < len(field) and field[position] != OptionCode.END:
+        if pads := _PADS.match(field, position):
+            position = pads.end()
+            continue
         code = field[position]
         position += 1
-        if code == OptionCode.PAD:
-            continue
         length = field[position] if position < len(field) else -1
         value = field[position + 1 : position + 1 + length]
         if len(value) != length:
             raise WireError(f"DHCP option {code} says {length} bytes and {len(value)} are left")
         pieces.append((code, value))
+        if len(pieces) > MOST_PIECES:
+            raise WireError(f"more than {MOST_PIECES} DHCP options in one field")
         position += 1 + length
     return pieces
 
@@ -132,10 +140,12 @@ def encode_option(code: int, value: bytes) -> bytes:
 def text(value: bytes) -> str:
     r"""An option's string as ASCII for people and comparisons, without the NULs some clients add.
 
+    No more than an option holds that comes in one piece; no string of any client is longer.
+
     >>> text(b"PXEClient\0"), text(b"\xff")
     ('PXEClient', '\\xff')
     """
-    return value.rstrip(b"\0").decode("ascii", "backslashreplace")
+    return value[:LONGEST_PIECE].rstrip(b"\0").decode("ascii", "backslashreplace")
 
 
 def user_class(value: bytes) -> str:
@@ -144,6 +154,7 @@ def user_class(value: bytes) -> str:
     >>> user_class(b"\x04iPXE"), user_class(b"iPXE"), user_class(b"\x02ab\x01c")
     ('iPXE', 'iPXE', 'ab c')
     """
+    value = value[:LONGEST_PIECE]
     classes, position = [], 0
     while position < len(value):
         length = value[position]

@@ -14,6 +14,7 @@ class Amounts:
     reading_points: also calls that only read. flips: bits flipped, 0 for every single one.
     failovers: of each fault of the failover campaign.
     together_s: seconds for which everything runs at once.
+    datagrams: hostile ones to the boot server. strangers: MACs that were invented for it.
     """
 
     killed_captures: int
@@ -34,6 +35,8 @@ class Amounts:
     lease_states: int
     lease_walks: int
     failovers: int
+    datagrams: int
+    strangers: int
 
 
 SHORT: Final = Amounts(
@@ -55,6 +58,8 @@ SHORT: Final = Amounts(
     lease_states=60_000,
     lease_walks=100,
     failovers=1,
+    datagrams=12_000,
+    strangers=8_500,
 )
 LONG: Final = Amounts(
     killed_captures=1_000,
@@ -75,4 +80,6 @@ LONG: Final = Amounts(
     lease_states=1_500_000,
     lease_walks=10_000,
     failovers=150,
+    datagrams=1_000_000,
+    strangers=100_000,
 )

@@ -16,6 +16,7 @@ from tests.faults.hostile import hostile
 from tests.faults.kill import kill
 from tests.faults.lease import lease
 from tests.faults.mirroring import mirror
+from tests.faults.server import server
 from tests.faults.sync import sync
 from tests.faults.syscalls import syscalls
 from tests.faults.tally import Tally
@@ -36,6 +37,7 @@ PARTS: Final[dict[str, Part]] = {
     "mirror": mirror,
     "lease": lease,
     "failover": failover,
+    "server": server,
 }
 
 

@@ -43,6 +43,19 @@ def test_a_missing_end_and_what_follows_the_end_are_forgiven() -> None:
     assert decode_fields(b"\x0c\x01a\xff\xff\xff\x0c\x99", b"", b"") == {12: b"a"}
 
 
+def test_more_options_than_there_are_codes_are_refused_early() -> None:
+    with pytest.raises(WireError, match="more than 512"):
+        decode_fields(b"\x0c\0" * 513, b"", b"")
+    assert decode_fields(b"\x0c\0" * 512, b"", b"") == {12: b""}
+
+
+def test_pads_between_options_are_passed_over() -> None:
+    assert decode_fields(bytes(3) + b"\x0c\x01a" + bytes(900) + b"\x0f\x01b\0", b"", b"") == {
+        12: b"a",
+        15: b"b",
+    }
+
+
 def test_a_long_option_is_split_and_joined_again() -> None:
     value = bytes(range(256)) * 3
     field = encode_fields({43: value})
