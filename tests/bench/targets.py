@@ -22,7 +22,10 @@ Samples = Mapping[tuple[str, str], Sequence[Measured]]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table. ours and peer are in the same unit; limit: the ratio allowed."""
+    """One line of the table. ours and peer are in the same unit; limit: the ratio allowed.
+
+    is_rate: the larger the better, so limit is the least ratio.
+    """
 
     part: str
     what: str
@@ -30,16 +33,22 @@ class Row:
     ours: float
     peer: float
     limit: float
+    is_rate: bool = False
 
     @property
     def ratio(self) -> float:
-        """Ours in parts of the peer's: the smaller the better."""
+        """Ours in parts of the peer's."""
         return self.ours / self.peer
 
     @property
     def holds(self) -> bool:
         """Whether the target is reached."""
-        return self.ratio <= self.limit
+        return self.ratio >= self.limit if self.is_rate else self.ratio <= self.limit
+
+    @property
+    def target(self) -> str:
+        """The limit for a reader."""
+        return f"{'≥' if self.is_rate else '≤'} {self.limit:.2f}"
 
 
 SPEED: Final = (

@@ -1,8 +1,9 @@
 """A boot server of our own rooms for tests: every file of a folder by TFTP and HTTP, fixed DHCP.
 
-    python -m tests.wire.folder_server INTERFACE ADDRESS FOLDER [MAC=ADDRESS …] [router] [proxy]
+    python -m tests.wire.folder_server INTERFACE ADDRESS FOLDER [MAC=ADDRESS|router|proxy|quiet …]
 
-Writes one line, the endpoints as JSON, once it is ready; logs to stderr; ends with SIGTERM.
+Writes one line, the endpoints as JSON, once it is ready; logs to stderr, with "quiet" as much as
+the product does; ends with SIGTERM.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ def answers(folder: Path, leases: list[str]) -> FixedAnswers:
 
 def main(interface: str, address: str, folder: str, *leases: str) -> None:
     """Serve until SIGTERM."""
-    logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
+    level = logging.INFO if "quiet" in leases else logging.DEBUG
+    logging.basicConfig(level=level, stream=sys.stderr)
 
     def say(endpoints: Endpoints) -> None:
         sys.stdout.write(msgspec.json.encode(str(endpoints)).decode() + "\n")

@@ -64,6 +64,13 @@ class Link:
     server: Namespace
     client: Namespace
 
+    def cut_on_the_way(self) -> None:
+        """No message leaves the server that the kernel would cut up only when it arrives.
+
+        A veth pair passes a message of UDP_SEGMENT or TSO whole, which no real card's wire does.
+        """
+        self.server.run("ip", "link", "set", self.server.interface, "gso_max_segs", "1")
+
     def lose(self, per_cent: int) -> None:
         """From now on drop so many of the UDP datagrams at random, in each direction."""
         rule = f"meta l4proto udp numgen random mod 100 < {per_cent} drop"
