@@ -175,7 +175,7 @@ class Transfer:
         self._sent = last
         self._highest_sent = max(self._highest_sent, last)
         self._sent_at = now
-        self.deadline = now + self._round_trip.timeout_s
+        self.deadline = min(now + self._round_trip.timeout_s, self._heard_at + SILENCE_S)
         if self._terms.oack and first == OACK_BLOCK:
             return [Send(((encode(self._terms.oack), memoryview(b"")),))]
         return self._send_blocks(first, last)

@@ -202,6 +202,15 @@ def test_a_client_that_ignores_repeated_blocks_has_time_to_repeat_its_ack() -> N
     assert waits.index(max(waits)) == 6
 
 
+def test_a_client_that_asks_for_long_waits_is_given_up_no_later() -> None:
+    transfer = Transfer(Content(b"x" * 600), Terms(timeout_s=255))
+    transfer.start(0.0)
+    while transfer.deadline < math.inf:
+        now = transfer.deadline
+        transfer.expired(now)
+    assert now == 30.0
+
+
 def test_a_client_that_stays_silent_is_given_up() -> None:
     transfer = Transfer(Content(b"x" * 5000), Terms())
     actions = transfer.start(0.0)
