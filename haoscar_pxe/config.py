@@ -13,6 +13,7 @@ from typing import Literal
 
 from haoscar_pxe.config_failover import FailoverConfig, failover_problems
 from haoscar_pxe.config_section import document_of, read_text, refuse, section, several
+from haoscar_pxe.config_twin import TwinConfig, twin_problems
 from haoscar_pxe.image.repository import is_image_name
 from haoscar_pxe.image.retention import RetentionPolicy
 from haoscar_pxe.rendering import render
@@ -176,6 +177,7 @@ class Config:
     retention: RetentionPolicy = field(default_factory=RetentionPolicy)
     sync: SyncConfig = field(default_factory=SyncConfig)
     failover: FailoverConfig = field(default_factory=FailoverConfig)
+    twin: TwinConfig = field(default_factory=TwinConfig)
     head: tuple[HeadConfig, ...] = ()
     identity: tuple[IdentityRule, ...] = ()
 
@@ -190,7 +192,7 @@ class Config:
 
 _SECTIONS = (
     *("paths", "serve", "install", "capture", "secrets", "retention", "sync"),
-    *("failover", "head", "identity"),
+    *("failover", "twin", "head", "identity"),
 )
 
 
@@ -209,7 +211,9 @@ def parse(text: str, source: str, folder: Path) -> Config:
     if not problems:
         problems += check(config)
     refuse(source, problems)
-    return replace(config, paths=_absolute(config.paths, folder))
+    return replace(
+        config, paths=_absolute(config.paths, folder), twin=config.twin.from_folder(folder)
+    )
 
 
 def _config(document: dict[str, object], problems: list[str]) -> Config:
@@ -223,6 +227,7 @@ def _config(document: dict[str, object], problems: list[str]) -> Config:
         retention=section(RetentionPolicy, document.get("retention", {}), "retention", problems),
         sync=section(SyncConfig, document.get("sync", {}), "sync", problems),
         failover=section(FailoverConfig, document.get("failover", {}), "failover", problems),
+        twin=section(TwinConfig, document.get("twin", {}), "twin", problems),
         head=several(HeadConfig, document.get("head", []), "head", problems),
         identity=several(IdentityRule, document.get("identity", []), "identity", problems),
     )
@@ -279,7 +284,10 @@ def check(config: Config) -> list[str]:
     if not 1 <= config.capture.snapshot_percent <= 100:
         percent = config.capture.snapshot_percent
         problems.append(f"capture.snapshot_percent: {percent} is not between 1 and 100")
-    return problems + failover_problems(config.failover) + _head_problems(config.head)
+    problems += failover_problems(config.failover) + twin_problems(config.twin, serve.url)
+    if config.twin.second and serve.pool:
+        problems.append("serve.pool: the first server alone gives addresses to strangers")
+    return problems + _head_problems(config.head)
 
 
 def _head_problems(heads: tuple[HeadConfig, ...]) -> list[str]:

@@ -39,10 +39,11 @@ from haoscar_pxe.boot.identity import Site
 from haoscar_pxe.boot.notebook import Notebook
 from haoscar_pxe.boot.order import for_generation, make_order, make_sync_order, owns_address
 from haoscar_pxe.boot.programs import boot_program
+from haoscar_pxe.boot.twin import Teller
 from haoscar_pxe.config import InstallConfig, ServeConfig
 from haoscar_pxe.errors import HaoscarError, NodeError, RepositoryError
 from haoscar_pxe.image.store import is_pack_id
-from haoscar_pxe.nodes.arming import why_not_armed
+from haoscar_pxe.nodes.arming import why_not_armed, why_other_server
 from haoscar_pxe.nodes.asking import (
     Asker,
     DhcpAnswer,
@@ -75,7 +76,7 @@ class BootAnswers:
     firmware: boot programs by name. prepare: the boot files "vmlinuz" and "initramfs" of a
     generation, made when they are not there yet. pool: None answers no stranger. leases: where the
     pool's are kept; None forgets them with the process. notebook: None notes nothing of
-    who boots. mirrors: None lets nobody mirror.
+    who boots. mirrors: None lets nobody mirror. teller: None tells no other server of the nodes.
     """
 
     registry: Registry
@@ -90,6 +91,7 @@ class BootAnswers:
     leases: LeaseFile | None = None
     notebook: Notebook | None = None
     mirrors: Mirrors | None = None
+    teller: Teller | None = None
     now_ns: Callable[[], int] = time.time_ns
 
     def decision(self, mac: str) -> tuple[BootDecision, Node | None]:
@@ -101,6 +103,8 @@ class BootAnswers:
         """See Answers."""
         node = self.registry.by_mac(asker.mac)
         if node is not None:
+            if why_not := why_other_server(node):
+                return Silence(why_not)
             interfaces = routed(node, self.serve.gateway).interfaces
             interface = next(each for each in interfaces if each.mac == asker.mac)
             return self._known(node, interface, asker)
@@ -304,6 +308,13 @@ class BootAnswers:
         covered = sorted(filter(reads.covers, self.generations.images()))
         return json.dumps({image: listing.generations(image) for image in covered}).encode()
 
+    def nodes(self, token: str) -> tuple[str, bytes] | None:
+        """See Answers."""
+        if self.teller is None or self.mirrors is None or not self.mirrors.is_twin(token):
+            return None
+        told = self.teller.tell()
+        return told.tag, told.body
+
     def sync_order(self, token: str) -> OrderAnswer:
         """See Answers."""
         node = self.registry.by_token(token)
@@ -368,4 +379,6 @@ class BootAnswers:
             self.registry.change(node.name, lambda old: for_generation(old, synced))
         if (state := _ENDS.get(event.step)) and node.state is NodeState.INSTALLING:
             self.registry.change(node.name, lambda old: msgspec.structs.replace(old, state=state))
+            if self.teller is not None:
+                self.teller.wait_until_known()
         return None

@@ -18,11 +18,12 @@ def mirror() -> None:
 
 @mirror.command()
 @click.argument("name")
+@click.option("--twin", is_flag=True, help="It boots the same nodes: tell it of them, too.")
 @pass_site
-def add(site: Site, name: str) -> None:
+def add(site: Site, name: str, *, twin: bool) -> None:
     """Let NAME mirror all images, and print the token for it, which is kept nowhere here."""
     with closing(Mirrors(site.config.paths.registry)) as mirrors:
-        click.echo(mirrors.add(name))
+        click.echo(mirrors.add(name, is_twin=twin))
     click.echo(
         "put it into a file that only root reads there: sync --from URL --token-file", err=True
     )

@@ -86,7 +86,7 @@ def add(
         disk=disk,
         wipe=wipe,
     )
-    site.registry.add(made)
+    site.own_registry.add(made)
     click.echo(
         f"{name} is armed until {moment(made.arming.until_ns)}: its next network boot installs "
         f"{image} on {disk_words(made)}"
@@ -174,7 +174,7 @@ def set_node(
         )
         return checked(armed(new, armed_now) if install else new)
 
-    after = site.registry.change(name, changed)
+    after = site.own_registry.change(name, changed)
     until = f" until {moment(after.arming.until_ns)}" if install else ""
     click.echo(f"{name} is {after.state.value}{until}; {after.image} on {disk_words(after)}")
 
@@ -184,7 +184,7 @@ def set_node(
 @pass_site
 def remove(site: Site, name: str) -> None:
     """Forget node NAME and what it reported. Its disk is not touched."""
-    gone = site.registry.remove(name)
+    gone = site.own_registry.remove(name)
     with closing(TimelineFile(site.config.paths.timeline)) as timeline:
         timeline.forget(name)
     click.echo(f"{name} ({gone.boot_interface.mac}) is forgotten; it is a stranger from now on")

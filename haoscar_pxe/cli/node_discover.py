@@ -140,7 +140,7 @@ def _name(
             place.name, role=role, image=image, interfaces=(card,), wipe=wipe, arming=arming
         )
         if not dry_run:
-            site.registry.add(made)
+            site.own_registry.add(made)
         click.echo(
             f"{stranger.mac} {'would be' if dry_run else 'is'} {made.name} {place.address}, "
             f"armed until {moment(arming.until_ns)}: {image} on {disk_words(made)}"
@@ -170,7 +170,7 @@ def _replace(
         )
 
     before = site.registry.get(name)
-    after = swapped(before) if dry_run else site.registry.change(name, swapped)
+    after = swapped(before) if dry_run else site.own_registry.change(name, swapped)
     click.echo(
         f"{name} {'would be' if dry_run else 'is'} {new.mac} instead of "
         f"{before.boot_interface.mac}, armed until {moment(arming.until_ns)}: {after.image} on "

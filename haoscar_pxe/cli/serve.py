@@ -19,8 +19,10 @@ from haoscar_pxe.boot.decide import Boot, decide
 from haoscar_pxe.boot.deltas import Deltas
 from haoscar_pxe.boot.firmware_files import firmware_files
 from haoscar_pxe.boot.notebook import Notebook
+from haoscar_pxe.boot.twin import Listener, Teller
 from haoscar_pxe.cli.site import Site, pass_site
-from haoscar_pxe.config import ServeConfig
+from haoscar_pxe.cli.token import read_token
+from haoscar_pxe.config import Config, ServeConfig
 from haoscar_pxe.errors import HaoscarError
 from haoscar_pxe.image.delta_cache import DeltaCache
 from haoscar_pxe.nodes.leases import LeaseFile
@@ -43,7 +45,7 @@ def serve(site: Site) -> None:
     and gives them up when everything is bound. The package has a systemd unit for it:
     haoscar-pxe.service.
     """
-    options = serve_options(site.config.serve)
+    options = serve_options(site.config)
     paths = site.config.paths
     with closing(DeltaCache(paths.delta_cache)) as deltas, ExitStack() as threads:
         deltas.open()
@@ -51,18 +53,36 @@ def serve(site: Site) -> None:
             site.registry, StrangerFile(paths.strangers), TimelineFile(paths.timeline)
         )
         answers = boot_answers(site, deltas, notebook)
+        twin = listener(site)
 
         def ready(endpoints: Endpoints) -> None:
             """Threads start here, for they inherit the privileges that are left by now."""
             threads.enter_context(notebook.writing())
+            if twin is not None:
+                threads.enter_context(twin.listening())
             threading.Thread(target=warm, args=(answers,), daemon=True, name="boot files").start()
             click.echo(f"serving on {endpoints}; Ctrl-C stops", err=True)
 
         run_server(options, answers, ready)
 
 
-def serve_options(config: ServeConfig) -> ServeOptions:
+def listener(site: Site) -> Listener | None:
+    """Who asks the other server, and has asked it once: nobody is answered before.
+
+    What it knows of nodes that this one did not hear of while it was down comes first.
+    """
+    twin = site.config.twin
+    if not twin.url:
+        return None
+    token = read_token(Path(twin.token_file))
+    made = Listener(site.registry, twin.url.rstrip("/"), token, is_second=twin.second)
+    made.listen()
+    return made
+
+
+def serve_options(whole: Config) -> ServeOptions:
     """The part of the configuration that the server's sockets need."""
+    config = whole.serve
     return ServeOptions(
         interface=config.interface,
         address=config.ip,
@@ -72,6 +92,7 @@ def serve_options(config: ServeConfig) -> ServeOptions:
         tftp=config.tftp,
         router_advertisement=config.router_advertisement,
         gives_up_privileges=True,
+        twin=whole.twin.ip,
     )
 
 
@@ -100,6 +121,7 @@ def boot_answers(site: Site, deltas: DeltaCache, notebook: Notebook | None = Non
         leases=leases,
         notebook=notebook,
         mirrors=Mirrors(paths.registry),
+        teller=Teller(site.registry, is_second=site.config.twin.second),
     )
 
 

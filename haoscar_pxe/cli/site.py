@@ -13,7 +13,7 @@ from haoscar_pxe.boot.generations import Generations
 from haoscar_pxe.boot.identity import Site as IdentitySite
 from haoscar_pxe.capture.files.secrets import Sealing, SecretRules
 from haoscar_pxe.config_failover import FailoverConfig
-from haoscar_pxe.errors import ConfigError
+from haoscar_pxe.errors import ConfigError, NodeError
 from haoscar_pxe.image.repository import Repository
 from haoscar_pxe.image.sealing_keys import KeyFolder
 from haoscar_pxe.image.signing import SigningKey, TrustedKeys
@@ -60,6 +60,16 @@ class Site:
     def registry(self) -> Registry:
         """The registry of nodes."""
         return Registry(self.config.paths.registry)
+
+    @property
+    def own_registry(self) -> Registry:
+        """The registry, to declare nodes. Raises NodeError on the second server of two."""
+        if self.config.twin.second:
+            raise NodeError(
+                "nodes are declared on the first server, and this is the second",
+                hint=f"do it on {self.config.twin.url}, or set twin.second = false if that is gone",
+            )
+        return self.registry
 
     @cached_property
     def trusted(self) -> TrustedKeys:

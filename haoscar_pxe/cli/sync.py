@@ -13,6 +13,7 @@ import click
 from haoscar_pxe.cli.output import json_option, print_json, size
 from haoscar_pxe.cli.progress import watched
 from haoscar_pxe.cli.site import Site, pass_site
+from haoscar_pxe.cli.token import read_token
 from haoscar_pxe.errors import ConfigError
 from haoscar_pxe.image.http_store import HttpStore
 from haoscar_pxe.image.mirror import Mirror
@@ -81,13 +82,9 @@ def _origin(where: str, token_file: Path | None, patience_s: int) -> Iterator[Or
             f"{where} wants a token",
             hint="'haoscar-pxe mirror add NAME' there prints one; give --token-file FILE",
         )
-    try:
-        token = token_file.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read the token in {token_file}: {error}") from error
     server = HttpStore(
         where,
-        token,
+        read_token(token_file),
         patience_s=patience_s,
         on_wait=lambda reason: log.info("waiting: %s", reason),
     )

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from haoscar_pxe.errors import NodeError
-from haoscar_pxe.nodes.node import Arming, Node
+from haoscar_pxe.nodes.node import Arming, Node, NodeState
 
 ARMED_FOR_S: Final = 86_400.0
 ORDERS_PER_ARMING: Final = 3
@@ -39,11 +39,30 @@ def why_not_armed(node: Node, now_ns: int) -> str:
     found = node.arming
     if now_ns >= found.until_ns:
         why = f"{node.name} was armed until {utc(found.until_ns)}"
-    elif found.given >= found.orders:
+    elif orders_left(found) <= 0:
         why = f"{node.name} was given {found.given} orders, as many as it was armed for"
+        if found.share != "all":
+            why += " on this server"
     else:
         return ""
     return f"{why}; 'haoscar-pxe node set {node.name} --install' arms it anew"
+
+
+def why_other_server(node: Node) -> str:
+    """Why the other server must answer this node, in words; "" if either may.
+
+    A second server that has no order left would send a machine to its disk that the first server
+    could install.
+    """
+    waits = node.state in (NodeState.ARMED, NodeState.INSTALLING)
+    if not waits or node.arming.share != "second" or orders_left(node.arming) > 0:
+        return ""
+    return f"{node.name} is to be installed, and the orders left are the first server's to give"
+
+
+def orders_left(arming: Arming) -> int:
+    """How many this server may still give."""
+    return arming.orders - arming.given - arming.reserved
 
 
 def utc(at_ns: int) -> str:

@@ -2,6 +2,8 @@
 
     mirrors (name, digest, added_ns, seen_ns)    digest: BLAKE2s-256 of the token, in hex
 
+    twins (name)    those of them that are told of all nodes, tokens of orders included
+
 A mirror's token opens every image, so it is not kept: whoever reads the registry cannot use it.
 """
 
@@ -25,6 +27,7 @@ _SCHEMA: Final = """
     CREATE TABLE IF NOT EXISTS mirrors (
         name TEXT PRIMARY KEY, digest TEXT UNIQUE NOT NULL, added_ns INTEGER NOT NULL,
         seen_ns INTEGER NOT NULL);
+    CREATE TABLE IF NOT EXISTS twins (name TEXT PRIMARY KEY);
 """
 
 
@@ -44,8 +47,11 @@ class Mirrors:
         """path: the registry's file. Raises NodeError if it cannot be used."""
         self._database = Database(path, _SCHEMA)
 
-    def add(self, name: str) -> str:
-        """Add a mirror; its token, which is nowhere else. Raises NodeError: the name is taken."""
+    def add(self, name: str, *, is_twin: bool = False) -> str:
+        """Add a mirror; its token, which is nowhere else. Raises NodeError: the name is taken.
+
+        is_twin: it serves the same nodes, and is told of them.
+        """
         check_name(name)
         token = secrets.token_urlsafe(TOKEN_BYTES)
         with self._database.writing() as connection:
@@ -56,11 +62,14 @@ class Mirrors:
                 )
             row = (name, _digest(token), time.time_ns(), 0)
             connection.execute("INSERT INTO mirrors VALUES (?, ?, ?, ?)", row)
+            if is_twin:
+                connection.execute("INSERT INTO twins VALUES (?)", (name,))
         return token
 
     def remove(self, name: str) -> None:
         """Its token opens nothing any more. Raises NodeError if unknown."""
         with self._database.writing() as connection:
+            connection.execute("DELETE FROM twins WHERE name = ?", (name,))
             if connection.execute("DELETE FROM mirrors WHERE name = ?", (name,)).rowcount == 0:
                 raise NodeError(
                     f"there is no mirror '{name}'", hint="'haoscar-pxe mirror list' shows them"
@@ -83,6 +92,12 @@ class Mirrors:
                 change = "UPDATE mirrors SET seen_ns = ? WHERE digest = ?"
                 connection.execute(change, (now_ns, digest))
         return row is not None
+
+    def is_twin(self, token: str) -> bool:
+        """Whether it is the token of a mirror that is told of all nodes."""
+        query = "SELECT 1 FROM mirrors JOIN twins USING (name) WHERE digest = ?"
+        with self._database.reading() as connection:
+            return connection.execute(query, (_digest(token),)).fetchone() is not None
 
     def close(self) -> None:
         """Let go of the file."""

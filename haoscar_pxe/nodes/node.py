@@ -12,6 +12,7 @@ from msgspec import Struct
 
 Role: TypeAlias = Literal["standby", "client"]
 Wipe: TypeAlias = Literal["blank", "any"]
+Share: TypeAlias = Literal["all", "first", "second"]
 
 
 class NodeState(StrEnum):
@@ -45,11 +46,15 @@ class Arming(Struct, frozen=True, kw_only=True):
     """For how long and how often a node may be given its order, which opens the image's secrets.
 
     until_ns: nanoseconds since 1970. orders: how many may be given; given: how many were.
+    reserved: those of them that only the other server of the same nodes may give (`twin`).
+    share: whose part of the orders this is, once they were divided.
     """
 
     until_ns: int = 0
     orders: int = 0
     given: int = 0
+    reserved: int = 0
+    share: Share = "all"
 
 
 class Node(Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ before a write is read under the write lock. Nothing else may know that this is 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
 from pathlib import Path
@@ -67,6 +67,31 @@ class Registry:
             connection.execute("DELETE FROM claims WHERE name = ?", (name,))
             _put(connection, changed)
             return changed
+
+    def rewrite(self, how: Callable[[Sequence[Node]], Sequence[Node]]) -> None:
+        """Replace all nodes by how(all nodes), in one transaction; only differences are written.
+
+        Those that are gone lose their events. Raises NodeError: two would have the same address.
+        """
+        with self._database.writing() as connection:
+            rows = connection.execute("SELECT record FROM nodes ORDER BY name").fetchall()
+            before = {node.name: node for node in map(_decode, (record for (record,) in rows))}
+            after = {node.name: node for node in how(list(before.values()))}
+            changed = [node for node in after.values() if before.get(node.name) != node]
+            gone = [name for name in before if name not in after]
+            for name in (*gone, *(node.name for node in changed)):
+                connection.execute("DELETE FROM claims WHERE name = ?", (name,))
+            for name in gone:
+                connection.execute("DELETE FROM nodes WHERE name = ?", (name,))
+                connection.execute("DELETE FROM events WHERE name = ?", (name,))
+            for node in changed:
+                _put(connection, node)
+
+    def version(self) -> int:
+        """Another number after each change by anybody; of this object alone (SQLite's pragma)."""
+        with self._database.reading() as connection:
+            (number,) = connection.execute("PRAGMA data_version").fetchone()
+        return int(number)
 
     def remove(self, name: str) -> Node:
         """Forget a node and its events; returns what it was. Raises NodeError if unknown."""

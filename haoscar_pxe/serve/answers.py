@@ -83,6 +83,10 @@ class Answers(Protocol):
         """JSON: the numbers of the generations of each image that may be read."""
         ...
 
+    def nodes(self, token: str) -> tuple[str, bytes] | None:
+        """All nodes as JSON, and a tag of it, for the other server of the same nodes; None: no."""
+        ...
+
     def manifest(self, image: str, generation: int) -> Path | None:
         """The signed manifest's file."""
         ...

@@ -82,8 +82,11 @@ class DhcpService:
         answers: Answers,
         counters: Counters,
         role: DhcpRole = DhcpRole.SERVER,
+        twin: IPv4Address | None = None,
     ) -> None:
+        """twin: the other server of the same nodes, whose offers are as good as ours."""
         self._role = role
+        self._twin = twin
         self._rivals: set[IPv4Address] = set()
         self._sock = sock
         self._server_ip = server_ip
@@ -192,7 +195,7 @@ class DhcpService:
         """
         chosen = packet.address_option(OptionCode.SERVER_IDENTIFIER)
         is_choice = packet.message_type is MessageType.REQUEST and self._role is DhcpRole.SERVER
-        if not is_choice or chosen is None or chosen == self._server_ip:
+        if not is_choice or chosen in (None, self._server_ip, self._twin):
             return
         self._counters.count("dhcp other server chosen")
         if chosen not in self._rivals and len(self._rivals) < MOST_RIVALS:

@@ -4,6 +4,7 @@
     GET  /v1/order?mac=<MAC>                the install order of that node, as JSON
     GET  /v1/sync                           what an installed node is to become, as JSON; its token
     POST /v1/events                         a NodeEvent, as JSON; needs the order's token
+    GET  /v1/nodes                          all nodes, as JSON, for a twin's token
     GET  /images                            {image: [generation, …]}, as JSON
     GET  /images/<image>/<generation>.manifest
     GET  /images/<image>/<generation>.packs the ids of all packs of a generation, as JSON
@@ -61,6 +62,7 @@ def make_application(answers: Answers, counters: Counters) -> web.Application:
             web.get("/v1/order", handlers.order),
             web.get("/v1/sync", handlers.sync_order),
             web.post("/v1/events", handlers.event),
+            web.get("/v1/nodes", handlers.nodes),
             web.get("/images", handlers.images),
             web.get(f"/images/{{image:{NAME}}}/{generation}.manifest", handlers.manifest),
             web.get(f"/images/{{image:{NAME}}}/{generation}.packs", handlers.packs_of),
@@ -115,6 +117,17 @@ class HttpService:
         body = await request.read()
         refusal = await asyncio.to_thread(self._answers.event, _token(request), body)
         return web.Response(status=204) if refusal is None else refused(refusal)
+
+    async def nodes(self, request: web.Request) -> web.StreamResponse:
+        """Where all nodes stand, unless it is what the asker has already (RFC 9110, 304)."""
+        told = await asyncio.to_thread(self._answers.nodes, _token(request))
+        if told is None:
+            return refused(Refusal(401, "this needs the token of the other server of these nodes"))
+        tag, body = told
+        if request.headers.get("If-None-Match") == f'"{tag}"':
+            return web.Response(status=304)
+        headers = {"ETag": f'"{tag}"', "Cache-Control": REVALIDATED}
+        return web.Response(body=body, content_type=JSON, headers=headers)
 
     async def images(self, request: web.Request) -> web.StreamResponse:
         """Which generations there are, of the images that the token opens."""

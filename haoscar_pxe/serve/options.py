@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,7 @@ class ServeOptions:
     router_advertisement: answer IPv6 router solicitations with "no router here", which spares
     iPXE its 16 s wait for one.
     grace_s: how long transfers under way may go on after a stop was asked for.
+    twin: the address of the other server of the same nodes, None if there is none.
     gives_up_privileges: once everything is bound, keep the capabilities for files only.
     """
 
@@ -36,6 +37,7 @@ class ServeOptions:
     router_advertisement: bool = False
     grace_s: float = 5.0
     gives_up_privileges: bool = False
+    twin: IPv4Address | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,7 +145,7 @@ def _start_datagrams(
         loop.add_reader(sockets.router, router.on_readable)
     if sockets.dhcp is not None:
         role = DhcpRole.PROXY if options.proxy_dhcp else DhcpRole.SERVER
-        dhcp = DhcpService(sockets.dhcp, ip, answers, counters, role)
+        dhcp = DhcpService(sockets.dhcp, ip, answers, counters, role, options.twin)
         loop.add_reader(sockets.dhcp, dhcp.on_readable)
     if sockets.boot_service is not None:
         boots = DhcpService(sockets.boot_service, ip, answers, counters, DhcpRole.BOOT_SERVICE)

@@ -17,6 +17,7 @@ from haoscar_pxe.config import (
     load,
     parse,
 )
+from haoscar_pxe.config_twin import TwinConfig
 from haoscar_pxe.errors import ConfigError
 from haoscar_pxe.image.retention import RetentionPolicy
 
@@ -49,6 +50,7 @@ FULL = Config(
         ),
         HeadConfig(image="login"),
     ),
+    twin=TwinConfig("http://192.0.2.3:8080", "/etc/haoscar-pxe/twin.token"),
     identity=(IdentityRule("/etc/mailname", "site/mailname", "own mail name"),),
 )
 
@@ -146,3 +148,29 @@ def test_a_wrong_wish_for_snapshots_is_named(line: str, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse(f"[capture]\n{line}\n", "test", Path("/"))
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("second = true", "second to whom"),
+        ('url = "http://10.77.0.2:8069"', "wants a token"),
+        ('url = "http://head2:8069"\ntoken_file = "t"', "is not as http"),
+        ('url = "http://10.77.0.2:99999"\ntoken_file = "t"', "is not as http"),
+        ('url = "10.77.0.2"\ntoken_file = "t"', "is not as http"),
+        ('url = "http://10.77.0.1:8069/"\ntoken_file = "t"', "this server itself"),
+    ],
+)
+def test_a_twin_that_cannot_be_is_named(lines: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(f"[twin]\n{lines}\n", "test", Path("/"))
+    assert said in str(caught.value)
+
+
+def test_only_the_first_server_gives_addresses_to_strangers() -> None:
+    text = (
+        '[serve]\npool = ["10.77.0.100", "10.77.0.110"]\n'
+        '[twin]\nurl = "http://10.77.0.2:8069"\ntoken_file = "t"\nsecond = true\n'
+    )
+    with pytest.raises(ConfigError, match="first server alone"):
+        parse(text, "test", Path("/"))

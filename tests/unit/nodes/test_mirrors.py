@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,17 @@ def test_a_name_is_given_once(mirrors: Mirrors) -> None:
     with pytest.raises(NodeError, match="no host name"):
         mirrors.add("../second")
     assert mirrors.knows(token)
+
+
+def test_only_a_twin_is_told_of_nodes(tmp_path: Path) -> None:
+    with closing(Mirrors(tmp_path / "registry.sqlite")) as mirrors:
+        plain, twin = mirrors.add("plain"), mirrors.add("twin", is_twin=True)
+        assert (mirrors.is_twin(plain), mirrors.is_twin(twin), mirrors.is_twin("")) == (
+            False,
+            True,
+            False,
+        )
+        assert mirrors.knows(twin)
+        mirrors.remove("twin")
+        assert not mirrors.is_twin(twin)
+        assert not mirrors.is_twin(mirrors.add("twin")), "the name was a twin's before"

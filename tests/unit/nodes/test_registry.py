@@ -135,3 +135,30 @@ def test_what_is_no_registry_is_refused_and_kept(tmp_path: Path) -> None:
     with pytest.raises(NodeError, match="cannot be used"):
         Registry(path)
     assert path.read_bytes() == before
+
+
+def test_all_nodes_are_rewritten_at_once_or_none(registry: Registry) -> None:
+    registry.add(node(20))
+    registry.add(node(21))
+    registry.record("node20", NodeEvent(mac="52:54:00:00:00:14", step=Step.STARTED), 1)
+    swapped = msgspec.structs.replace(node(21), interfaces=node(20).interfaces)
+    registry.rewrite(lambda nodes: [swapped, node(22)])
+    assert [each.name for each in registry.nodes()] == ["node21", "node22"]
+    assert registry.by_mac("52:54:00:00:00:14") == swapped
+    assert registry.events("node20") == []
+    clash = msgspec.structs.replace(node(23), interfaces=node(22).interfaces)
+    with pytest.raises(NodeError, match="node22"):
+        registry.rewrite(lambda nodes: [*nodes, clash])
+    assert [each.name for each in registry.nodes()] == ["node21", "node22"]
+
+
+def test_the_version_changes_with_each_change_and_only_then(registry: Registry) -> None:
+    before = registry.version()
+    registry.add(node(20))
+    after = registry.version()
+    assert after != before
+    registry.rewrite(lambda nodes: nodes)
+    assert registry.version() == after
+    other = Registry(registry.path)
+    other.add(node(21))
+    assert registry.version() != after

@@ -20,6 +20,7 @@ from haoscar_pxe.nodes.asking import (
 from haoscar_pxe.nodes.timeline import Happening
 
 TOKEN = "letmein"
+TWIN_TOKEN = "the other server"
 PACK_ID = "ab12"
 
 
@@ -81,6 +82,9 @@ class FixedAnswers:
 
     def images(self, reads: Reads) -> bytes:
         return b'{"primary": [1]}' if reads.covers("primary") else b"{}"
+
+    def nodes(self, token: str) -> tuple[str, bytes] | None:
+        return ("a-tag", b"{}") if token == TWIN_TOKEN else None
 
     def manifest(self, image: str, generation: int) -> Path | None:
         return self.stored.get(f"{image}/{generation}")

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from haoscar_pxe.serve.counters import Counters
 from haoscar_pxe.serve.metrics import Metrics
-from tests.unit.serve.fixed_answers import PACK_ID, TOKEN, FixedAnswers
+from tests.unit.serve.fixed_answers import PACK_ID, TOKEN, TWIN_TOKEN, FixedAnswers
 from tests.unit.serve.loopback import serving
 
 CONTENT = bytes(range(256)) * 5000
@@ -93,6 +93,19 @@ async def test_the_generations_of_another_image_are_as_if_they_were_not(
         answers.stored["other/1"] = answers.stored["primary/1"]
         async with session.get(f"/images/other/{name}", headers=BEARER) as response:
             assert response.status == 404
+
+
+async def test_nodes_are_told_to_the_other_server_alone_and_once(
+    session: aiohttp.ClientSession,
+) -> None:
+    async with session.get("/v1/nodes", headers=BEARER) as response:
+        assert response.status == 401
+    twin = {"Authorization": f"Bearer {TWIN_TOKEN}"}
+    async with session.get("/v1/nodes", headers=twin) as response:
+        assert (response.status, await response.read()) == (200, b"{}")
+        tag = response.headers["ETag"]
+    async with session.get("/v1/nodes", headers={**twin, "If-None-Match": tag}) as response:
+        assert (response.status, await response.read()) == (304, b"")
 
 
 async def test_an_order_or_why_there_is_none(session: aiohttp.ClientSession) -> None:
