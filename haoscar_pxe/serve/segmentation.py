@@ -9,10 +9,7 @@ from __future__ import annotations
 import errno
 import socket
 import sys
-from collections.abc import Sequence
-from typing import Final, TypeAlias
-
-Datagram: TypeAlias = tuple[bytes, memoryview]
+from typing import Final
 
 UDP_SEGMENT: Final = 103  # include/uapi/linux/udp.h
 MOST_SEGMENTS: Final = 64  # UDP_MAX_SEGMENTS in the kernels before 6.9
@@ -29,22 +26,26 @@ class Sender:
     def __init__(self) -> None:
         self.can_segment = True
 
-    def send(self, sock: socket.socket, datagrams: Sequence[Datagram]) -> None:
-        """Send all, in order. Raises OSError; datagrams that were not sent are lost."""
-        if len(datagrams) > 1 and self.can_segment and self._segmented(sock, datagrams):
-            return
-        for datagram in datagrams:
-            sock.sendmsg(datagram)
+    def send(self, sock: socket.socket, datagrams: bytes | memoryview, size_bytes: int) -> None:
+        """Send all, in order; size_bytes: of each but perhaps the last.
 
-    def _segmented(self, sock: socket.socket, datagrams: Sequence[Datagram]) -> bool:
+        Raises OSError; datagrams that were not sent are lost.
+        """
+        if len(datagrams) <= size_bytes:
+            sock.send(datagrams)
+        elif not (self.can_segment and self._segmented(sock, datagrams, size_bytes)):
+            for start in range(0, len(datagrams), size_bytes):
+                sock.send(datagrams[start : start + size_bytes])
+
+    def _segmented(
+        self, sock: socket.socket, datagrams: bytes | memoryview, size_bytes: int
+    ) -> bool:
         """False if kernel or card will not; then nothing was sent and it is not tried again."""
-        size = sum(map(len, datagrams[0]))
-        most = max(1, min(MOST_SEGMENTS, LONGEST_MESSAGE // size))
-        segment = [(socket.IPPROTO_UDP, UDP_SEGMENT, size.to_bytes(2, sys.byteorder))]
+        most = size_bytes * max(1, min(MOST_SEGMENTS, LONGEST_MESSAGE // size_bytes))
+        segment = [(socket.IPPROTO_UDP, UDP_SEGMENT, size_bytes.to_bytes(2, sys.byteorder))]
         for start in range(0, len(datagrams), most):
-            parts = [part for datagram in datagrams[start : start + most] for part in datagram]
             try:
-                sock.sendmsg(parts, segment)
+                sock.sendmsg([datagrams[start : start + most]], segment)
             except OSError as error:
                 if error.errno not in NOT_HERE:
                     raise

@@ -15,9 +15,6 @@ from haoscar_pxe.nodes.asking import FileAnswer
 from haoscar_pxe.wire.tftp_packet import to_netascii
 from haoscar_pxe.wire.tftp_transfer import Source
 
-READ_AHEAD_BYTES: Final = (
-    64 << 10
-)  # a system call for each 512-byte block would be most of its cost
 LONGEST_NETASCII_BYTES: Final = 1 << 20
 
 
@@ -59,17 +56,10 @@ class FileSource:
             self.close()
             raise OSError(f"{path} is not a regular file")
         self.size_bytes = status.st_size
-        self._ahead = b""
-        self._ahead_offset = 0
 
     def read(self, offset_bytes: int, size_bytes: int) -> bytes:
-        """The bytes there, from what was read ahead where that has them."""
-        start = offset_bytes - self._ahead_offset
-        if start < 0 or start + size_bytes > len(self._ahead):
-            wanted = max(size_bytes, READ_AHEAD_BYTES)
-            self._ahead = os.pread(self._fd, wanted, offset_bytes)
-            self._ahead_offset, start = offset_bytes, 0
-        return self._ahead[start : start + size_bytes]
+        """The bytes there."""
+        return os.pread(self._fd, size_bytes, offset_bytes)
 
     def close(self) -> None:
         """Close the file."""

@@ -98,8 +98,8 @@ class Transfers:
 
     def _give_up(self, running: Running, reason: str) -> None:
         """End a transfer from our side; the client is told, so that it need not wait."""
-        said = (refusal(ErrorCode.NOT_DEFINED, reason), memoryview(b""))
-        self._perform(running, [Send((said,)), Failed(reason)])
+        said = refusal(ErrorCode.NOT_DEFINED, reason)
+        self._perform(running, [Send(said, len(said)), Failed(reason)])
 
     def _on_ready(self) -> None:
         """One datagram of every socket that has some, again until none has or others must run."""
@@ -136,8 +136,8 @@ class Transfers:
     def _perform(self, running: Running, actions: list[Action]) -> None:
         for action in actions:
             match action:
-                case Send(datagrams):
-                    self._send(running, datagrams)
+                case Send():
+                    self._send(running, action)
                 case Finished():
                     self._end(running)
                     self._counters.count("tftp finished")
@@ -161,10 +161,10 @@ class Transfers:
         )
         self._happened(running.peer[0], happening)
 
-    def _send(self, running: Running, datagrams: tuple[tuple[bytes, memoryview], ...]) -> None:
+    def _send(self, running: Running, send: Send) -> None:
         """What the kernel does not take is lost; the deadline sees to it, as if lost on the way."""
         try:
-            running.sender.send(running.sock, datagrams)
+            running.sender.send(running.sock, send.datagrams, send.size_bytes)
         except BlockingIOError:
             self._counters.count("tftp send buffer full")
         except OSError as error:

@@ -6,6 +6,7 @@ here; `tftp_options` gives them a meaning.
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, TypeAlias
@@ -16,6 +17,7 @@ SERVER_PORT: Final = 69
 HEADER_BYTES: Final = 4  # opcode and block number
 BLOCK_NUMBERS: Final = 1 << 16
 LONGEST_STRING: Final = 512  # bytes; RFC 2347 section 2 has a whole request in no more
+_HEADER: Final = struct.Struct(">HH")
 MOST_OPTIONS: Final = 32  # far more than there are; a datagram could hold thousands
 
 
@@ -42,6 +44,9 @@ class ErrorCode(IntEnum):
     FILE_EXISTS = 6
     NO_SUCH_USER = 7
     OPTION_NEGOTIATION = 8
+
+
+_ACK: Final = Opcode.ACK.to_bytes(2, "big")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +162,7 @@ def encode(packet: TftpPacket) -> bytes:
             opcode = Opcode.WRQ if is_write else Opcode.RRQ
             return _uint16(opcode) + _encode_strings([filename, mode, *_flat(options)])
         case Data(block, payload):
-            return data_header(block) + payload
+            return _uint16(Opcode.DATA) + _uint16(block) + payload
         case Ack(block):
             return _uint16(Opcode.ACK) + _uint16(block)
         case Error(code, message):
@@ -168,7 +173,14 @@ def encode(packet: TftpPacket) -> bytes:
 
 def data_header(block: int) -> bytes:
     """What stands before a block's payload; block 0..65535."""
-    return _uint16(Opcode.DATA) + _uint16(block)
+    return _HEADER.pack(Opcode.DATA, block)
+
+
+def acknowledged_block(datagram: bytes) -> int | None:
+    """The block number if it is an ACK and nothing more: most of what a server receives."""
+    if len(datagram) == HEADER_BYTES and datagram.startswith(_ACK):
+        return int.from_bytes(datagram[2:], "big")
+    return None
 
 
 def _uint16(number: int) -> bytes:

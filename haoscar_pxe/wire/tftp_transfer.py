@@ -17,15 +17,18 @@ from haoscar_pxe.wire.round_trip import RoundTrip
 from haoscar_pxe.wire.tftp_options import Terms
 from haoscar_pxe.wire.tftp_packet import (
     BLOCK_NUMBERS,
+    HEADER_BYTES,
     Ack,
     Error,
     ErrorCode,
+    acknowledged_block,
     data_header,
     decode,
     encode,
 )
 
 SILENCE_S: Final = 30.0  # PXE ROMs give up long before
+AHEAD_BYTES: Final = 64 << 10
 OACK_BLOCK: Final = 0  # RFC 2347: the OACK is acknowledged as block 0
 
 
@@ -44,13 +47,14 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Datagrams to send, in order, each as (header, payload).
+    """Datagrams to send, one behind the other in one piece of memory.
 
-    All are of one size but perhaps the last, so that the kernel may be given them as one message
-    to cut up (UDP_SEGMENT). One that cannot be sent counts as lost.
+    size_bytes: of each but perhaps the last, so that the kernel may be given the whole as one
+    message to cut up (UDP_SEGMENT). One that cannot be sent counts as lost.
     """
 
-    datagrams: tuple[tuple[bytes, memoryview], ...]
+    datagrams: bytes | memoryview
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,37 @@ class Failed:
 
 
 Action: TypeAlias = Send | Finished | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Some blocks in their order as datagrams, one behind the other."""
+
+    blocks: range
+    datagram_bytes: int
+    content: memoryview
+
+    @classmethod
+    def of(cls, content: bytes, blocks: range, blksize: int) -> _Run:
+        """Cut up what the file has in those blocks; its last one may be short or empty."""
+        view = memoryview(content)
+        pieces: list[bytes | memoryview] = []
+        for start, block in zip(range(0, len(blocks) * blksize, blksize), blocks, strict=True):
+            pieces.append(data_header(block % BLOCK_NUMBERS))
+            pieces.append(view[start : start + blksize])
+        return cls(blocks, HEADER_BYTES + blksize, memoryview(b"".join(pieces)))
+
+    def holds(self, first: int, last: int) -> bool:
+        """Whether all of those blocks are here."""
+        return self.blocks.start <= first and last < self.blocks.stop
+
+    def datagrams(self, first: int, last: int) -> memoryview:
+        """Those blocks, headers included."""
+        size, start = self.datagram_bytes, self.blocks.start
+        return self.content[(first - start) * size : (last + 1 - start) * size]
+
+
+_NOTHING: Final = _Run(range(0), 0, memoryview(b""))
 
 
 class Transfer:
@@ -86,6 +121,7 @@ class Transfer:
         self._sent_at = self._heard_at = 0.0
         self._is_sample = False
         self._echoes = 0
+        self._ahead = _NOTHING
         self.deadline = math.inf
         self.resent_blocks = 0
 
@@ -109,8 +145,11 @@ class Transfer:
 
         An ERROR ends the transfer and is never answered (RFC 1350 section 7).
         """
+        if (block := acknowledged_block(datagram)) is not None:
+            self._heard_at = now
+            return self._acknowledge(block, now)
         match decode(datagram):
-            case Ack(block):
+            case Ack(block):  # with something behind it
                 self._heard_at = now
                 return self._acknowledge(block, now)
             case Error(code, message):
@@ -177,30 +216,38 @@ class Transfer:
         self._sent_at = now
         self.deadline = min(now + self._round_trip.timeout_s, self._heard_at + SILENCE_S)
         if self._terms.oack and first == OACK_BLOCK:
-            return [Send(((encode(self._terms.oack), memoryview(b"")),))]
+            return [_whole(encode(self._terms.oack))]
         return self._send_blocks(first, last)
 
     def _send_blocks(self, first: int, last: int) -> list[Action]:
-        blksize = self._terms.blksize
-        offset = (first - 1) * blksize
-        wanted = min((last - first + 1) * blksize, self._source.size_bytes - offset)
-        content = memoryview(self._source.read(offset, wanted))
-        if len(content) != wanted:
+        if not self._ahead.holds(first, last):
+            self._ahead = self._read_ahead(first, last)
+        if not self._ahead.holds(first, last):
             return self._give_up("the file became shorter while it was sent")
-        datagrams = tuple(
-            (data_header(block % BLOCK_NUMBERS), content[i * blksize : (i + 1) * blksize])
-            for i, block in enumerate(range(first, last + 1))
-        )
-        return [Send(datagrams)]
+        return [Send(self._ahead.datagrams(first, last), self._ahead.datagram_bytes)]
+
+    def _read_ahead(self, first: int, last: int) -> _Run:
+        """Whole windows from that block on; a read and a copy for each block would cost more."""
+        blksize, window = self._terms.blksize, last - first + 1
+        blocks = window * max(1, AHEAD_BYTES // (window * blksize))
+        end = min(first + blocks, self._last + 1)
+        offset = (first - 1) * blksize
+        wanted = min((end - first) * blksize, self._source.size_bytes - offset)
+        content = self._source.read(offset, wanted)
+        return _Run.of(content, range(first, end), blksize) if len(content) == wanted else _NOTHING
 
     def _give_up(self, reason: str) -> list[Action]:
         """Something is wrong on our side: the client is told, so that it need not wait."""
         said = refusal(ErrorCode.NOT_DEFINED, reason)
-        return [Send(((said, memoryview(b"")),)), *self._end(Failed(reason))]
+        return [_whole(said), *self._end(Failed(reason))]
 
     def _end(self, end: Finished | Failed) -> list[Action]:
         self.deadline = math.inf
         return [end]
+
+
+def _whole(datagram: bytes) -> Send:
+    return Send(datagram, len(datagram))
 
 
 def refusal(code: ErrorCode, message: str) -> bytes:

@@ -15,6 +15,7 @@ from typing import Final
 MSG_DONTWAIT: Final = 0x40  # include/linux/socket.h
 HEADER_BYTES: Final = 4  # RFC 1350 section 5
 _libc = ctypes.CDLL(None, use_errno=True)
+_libc.memcmp.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 
 
 class _Piece(ctypes.Structure):
@@ -39,6 +40,18 @@ class _Message(ctypes.Structure):
     )
 
 
+class Expected:
+    """What must come, where memcmp(3) finds it: memoryviews compare byte by byte, 50 times slower.
+
+    view: the same for Python.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self._memory = ctypes.create_string_buffer(content, len(content))
+        self.address = ctypes.addressof(self._memory)
+        self.view = memoryview(content)
+
+
 class Burst:
     """Room for so many datagrams of a header and at most blksize bytes, used again and again.
 
@@ -57,6 +70,7 @@ class Burst:
             self._place(2 * number, ctypes.addressof(headers), number, HEADER_BYTES)
             self._place(2 * number + 1, ctypes.addressof(payloads), number, blksize)
         self._datagrams = datagrams
+        self._address = ctypes.addressof(payloads)
         self.headers = memoryview(headers).cast("B")
         self.payloads = memoryview(payloads).cast("B")
         words = memoryview(self._messages).cast("B").cast("I")
@@ -75,6 +89,13 @@ class Burst:
         if code in (errno.EAGAIN, errno.EINTR):
             return 0
         raise OSError(code, os.strerror(code))
+
+    def matches(self, expected: Expected, offset_bytes: int, size_bytes: int) -> bool:
+        """Whether the first so many bytes of payloads are what must come there."""
+        if offset_bytes + size_bytes > len(expected.view):
+            return False
+        address = expected.address + offset_bytes
+        return bool(_libc.memcmp(self._address, address, size_bytes) == 0)
 
     def sizes(self, count: int) -> list[int]:
         """Bytes of the first so many datagrams, headers included."""

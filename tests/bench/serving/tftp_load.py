@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from tests.bench.serving.burst import Burst
+from tests.bench.serving.burst import Burst, Expected
 from tests.bench.serving.tftp_reader import Reader, WrongBytesError
 
 RESEND_S: Final = 1.0
@@ -49,8 +49,8 @@ class Crowd:
     """All clients of one run. limit_s: after that whoever is not complete is given up."""
 
     def __init__(self, server: str, copy: bytes, clients: int, wish: Wish, limit_s: float) -> None:
-        burst = Burst(max(2, wish.windowsize), wish.blksize)
-        self._readers = [Reader(server, memoryview(copy), burst) for _ in range(clients)]
+        burst, expected = Burst(max(2, wish.windowsize), wish.blksize), Expected(copy)
+        self._readers = [Reader(server, expected, burst) for _ in range(clients)]
         self._wish = wish
         self._limit_s = limit_s
         self._epoll = select.epoll()

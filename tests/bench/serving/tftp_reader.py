@@ -20,7 +20,7 @@ from haoscar_pxe.wire.tftp_packet import (
     decode,
     encode,
 )
-from tests.bench.serving.burst import HEADER_BYTES, Burst
+from tests.bench.serving.burst import HEADER_BYTES, Burst, Expected
 
 RECEIVE_BUFFER_BYTES: Final = 1 << 20
 OLD_BLKSIZE: Final = 512  # RFC 1350
@@ -39,7 +39,7 @@ class WrongBytesError(Exception):
 class Reader:
     """Speaks to one server until it has the file. heard_at is for whoever watches the time."""
 
-    def __init__(self, server: str, copy: memoryview, burst: Burst) -> None:
+    def __init__(self, server: str, copy: Expected, burst: Burst) -> None:
         """burst: may be shared by all readers of a process; it is used within one call only."""
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
@@ -57,7 +57,7 @@ class Reader:
     @property
     def bytes_read(self) -> int:
         """How much of the file came, in order."""
-        return min(self._blocks * self._blksize, len(self._copy))
+        return min(self._blocks * self._blksize, len(self._copy.view))
 
     def ask(self, filename: str, blksize: int, windowsize: int) -> None:
         """Send the request; once there was an answer, the last ACK again."""
@@ -104,8 +104,9 @@ class Reader:
         if (
             self._since_ack + count <= self._windowsize
             and sizes == [size + HEADER_BYTES] * count
-            and burst.headers[: HEADER_BYTES * count] == HEADERS[at : at + HEADER_BYTES * count]
-            and burst.payloads[: size * count] == self._copy[offset : offset + size * count]
+            and bytes(burst.headers[: HEADER_BYTES * count])
+            == HEADERS[at : at + HEADER_BYTES * count]
+            and burst.matches(self._copy, offset, size * count)
         ):
             self._came(count, is_last=False)
             return
@@ -120,7 +121,7 @@ class Reader:
             self._out_of_order()
             return
         offset = self._blocks * self._blksize
-        if self._copy[offset : offset + self._blksize] != datagram[HEADER_BYTES:]:
+        if bytes(self._copy.view[offset : offset + self._blksize]) != datagram[HEADER_BYTES:]:
             raise WrongBytesError(f"block {self._blocks + 1}, {len(datagram)} bytes")
         self._came(1, is_last=len(datagram) < HEADER_BYTES + self._blksize)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from haoscar_pxe.errors import WireError
 from haoscar_pxe.wire.tftp_options import Terms
 from haoscar_pxe.wire.tftp_packet import Ack, Data, Error, Oack, decode, encode
-from haoscar_pxe.wire.tftp_transfer import Action, Failed, Finished, Send, Transfer
+from haoscar_pxe.wire.tftp_transfer import AHEAD_BYTES, Action, Failed, Finished, Send, Transfer
 
 OACK = Oack((("tsize", "0"),))
 
@@ -36,8 +36,12 @@ def blocks(actions: list[Action]) -> list[int]:
 
 
 def packets(actions: list[Action]) -> list[object]:
-    sent = [action for action in actions if isinstance(action, Send)]
-    return [decode(header + payload) for send in sent for header, payload in send.datagrams]
+    return [
+        decode(bytes(send.datagrams[start : start + send.size_bytes]))
+        for send in actions
+        if isinstance(send, Send)
+        for start in range(0, len(send.datagrams), send.size_bytes)
+    ]
 
 
 def ack(transfer: Transfer, block: int, now: float) -> list[Action]:
@@ -244,11 +248,14 @@ def test_a_closed_port_before_that_is_a_failure() -> None:
 
 
 def test_a_file_that_shrinks_ends_the_transfer_and_the_client_is_told() -> None:
-    content = Content(b"x" * 5000)
+    content = Content(b"x" * 5 * AHEAD_BYTES)
     transfer = Transfer(content, Terms())
     transfer.start(0.0)
     content.content = b"x" * 600
-    told, failed = ack(transfer, 1, 0.1)
+    ahead = AHEAD_BYTES // 512
+    for block in range(1, ahead):
+        assert blocks(ack(transfer, block, 0.1)) == [block + 1]
+    told, failed = ack(transfer, ahead, 0.1)
     assert isinstance(failed, Failed)
     assert packets([told]) == [Error(0, failed.reason)]
 
