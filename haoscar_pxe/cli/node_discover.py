@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import time
-from contextlib import closing
-from ipaddress import IPv4Interface
 from typing import get_args
 
 import click
 import msgspec
 
 from haoscar_pxe.boot.programs import NAMES
+from haoscar_pxe.cli.discovering import (
+    NamingRule,
+    name_once,
+    unknown_machines,
+    watch_and_name,
+    watch_unknown,
+)
 from haoscar_pxe.cli.duration import Duration
 from haoscar_pxe.cli.node_options import arming_for, for_option, uses_option
 from haoscar_pxe.cli.node_words import disk_words
 from haoscar_pxe.cli.output import json_option, moment, print_json, print_table
 from haoscar_pxe.cli.site import Site, pass_site
 from haoscar_pxe.errors import NodeError
-from haoscar_pxe.nodes.declare import armed, canonical_mac, checked, interface, new_node
-from haoscar_pxe.nodes.naming import Naming, places, plan_naming, replacement
+from haoscar_pxe.nodes.declare import armed, canonical_mac, checked, interface
+from haoscar_pxe.nodes.naming import places, replacement
 from haoscar_pxe.nodes.node import Arming, Node, Role, Wipe
-from haoscar_pxe.nodes.strangers import Stranger, StrangerFile
+from haoscar_pxe.nodes.strangers import Stranger
 
 WITHIN_S = 86_400.0
 
@@ -39,6 +43,8 @@ WITHIN_S = 86_400.0
 @for_option
 @uses_option
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--watch", is_flag=True, help="Go on with machines that appear, until it is ended.")
+@click.option("--count", type=click.IntRange(1), help="With --watch: end when so many are named.")
 @json_option
 @pass_site
 def discover(
@@ -54,6 +60,8 @@ def discover(
     for_s: float | None,
     uses: int | None,
     dry_run: bool,
+    watch: bool,
+    count: int | None,
     as_json: bool,
 ) -> None:
     """Machines that ask to boot and are no nodes; with --name or --replace, make them nodes.
@@ -61,40 +69,39 @@ def discover(
     They are in the order in which they appeared, so switch them on in the order of their names.
     The first name gets the first address, the second the second, and so on, whoever is named
     already. New nodes are armed: their next network boot installs them.
+
+    With --watch it names them as they appear, until Ctrl-C, until --count are named or all names
+    are given; without --name it only says who appears. --json is then one line a machine.
     """
-    strangers = _seen(site, within)
-    arming = arming_for(for_s, uses)
+    if (watch and (replaced or mac or dry_run)) or (count and not watch):
+        raise NodeError("--watch goes with --name, and --count with --watch; neither with others")
     if replaced and not pattern:
-        _replace(site, replaced, _unknown(site, strangers), mac, arming, dry_run=dry_run)
+        arming = arming_for(for_s, uses)
+        unknown = unknown_machines(site, within)
+        _replace(site, replaced, unknown, mac, arming, dry_run=dry_run)
     elif pattern and first and not replaced and not mac:
-        naming = _plan(site, strangers, pattern, first)
-        _name(site, naming, image, role, wipe, arming, dry_run=dry_run)
+        rule = NamingRule(
+            places(pattern, first),
+            lambda: arming_for(for_s, uses),
+            within_s=within,
+            image=image,
+            role=role,
+            wipe=wipe,
+            dry_run=dry_run,
+        )
+        if watch:
+            watch_and_name(site, rule, count, as_json=as_json)
+        else:
+            name_once(site, rule, as_json=as_json)
     elif pattern or first or mac or replaced:
         raise NodeError(
             "--name needs --address, --mac needs --replace, and --name and --replace exclude "
             "each other"
         )
+    elif watch:
+        watch_unknown(site, within, count, as_json=as_json)
     else:
-        _list(_unknown(site, strangers), as_json=as_json)
-
-
-def _plan(site: Site, strangers: list[Stranger], pattern: str, first: str) -> Naming:
-    nodes = site.registry.nodes()
-    cards = [card for each in nodes for card in each.interfaces]
-    macs = {card.mac for card in cards}
-    addresses = {IPv4Interface(card.address).ip for card in cards} | {site.config.serve.ip.ip}
-    names = {each.name for each in nodes}
-    return plan_naming(places(pattern, first), strangers, macs.__contains__, names, addresses)
-
-
-def _seen(site: Site, within_s: float) -> list[Stranger]:
-    oldest_ns = time.time_ns() - int(within_s * 1e9)
-    with closing(StrangerFile(site.config.paths.strangers)) as file:
-        return [each for each in file.all() if each.last_ns >= oldest_ns]
-
-
-def _unknown(site: Site, strangers: list[Stranger]) -> list[Stranger]:
-    return [each for each in strangers if site.registry.by_mac(each.mac) is None]
+        _list(unknown_machines(site, within), as_json=as_json)
 
 
 def _list(strangers: list[Stranger], *, as_json: bool) -> None:
@@ -122,33 +129,6 @@ def _kind(stranger: Stranger) -> str:
         return "boots nothing"
     arch = stranger.arch
     return "BIOS" if arch is None else NAMES.get(arch, f"architecture {arch}")
-
-
-def _name(
-    site: Site,
-    naming: Naming,
-    image: str,
-    role: Role,
-    wipe: Wipe,
-    arming: Arming,
-    *,
-    dry_run: bool,
-) -> None:
-    for stranger, place in naming.named:
-        card = interface(stranger.mac, place.address)
-        made = new_node(
-            place.name, role=role, image=image, interfaces=(card,), wipe=wipe, arming=arming
-        )
-        if not dry_run:
-            site.own_registry.add(made)
-        click.echo(
-            f"{stranger.mac} {'would be' if dry_run else 'is'} {made.name} {place.address}, "
-            f"armed until {moment(arming.until_ns)}: {image} on {disk_words(made)}"
-        )
-    for stranger, why in naming.left:
-        click.echo(f"{stranger.mac} is left: {why}")
-    if not naming.named:
-        click.echo("nobody was named")
 
 
 def _replace(

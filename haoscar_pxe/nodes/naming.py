@@ -102,6 +102,18 @@ def places(pattern: str, first_address: str) -> list[Place]:
     return [Place(name, f"{first.ip + number}/{prefix}") for number, name in enumerate(names)]
 
 
+def free_places(
+    rule: Sequence[Place], taken_names: Iterable[str], taken_addresses: Iterable[IPv4Address]
+) -> list[Place]:
+    """Those whose name and address nobody has."""
+    names, addresses = set(taken_names), set(taken_addresses)
+    return [
+        place
+        for place in rule
+        if place.name not in names and IPv4Interface(place.address).ip not in addresses
+    ]
+
+
 def plan_naming(
     rule: Sequence[Place],
     strangers: Sequence[Stranger],
@@ -114,12 +126,7 @@ def plan_naming(
     strangers: all that were seen, in the order in which they appeared; is_node: whether this MAC is
     a node's by now. A machine with several cards is one machine, told by its UUID.
     """
-    names, addresses = set(taken_names), set(taken_addresses)
-    free = iter(
-        place
-        for place in rule
-        if place.name not in names and IPv4Interface(place.address).ip not in addresses
-    )
+    free = iter(free_places(rule, taken_names, taken_addresses))
     seen = {each.client_uuid: each.mac for each in strangers if is_node(each.mac)}
     named: list[tuple[Stranger, Place]] = []
     left: list[tuple[Stranger, str]] = []

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from haoscar_pxe.errors import NodeError
+from haoscar_pxe.nodes.registry import Registry
 from haoscar_pxe.nodes.strangers import Stranger, StrangerFile
 from tests.unit.cli.site_folder import call, make
 
@@ -77,6 +83,65 @@ def test_a_swapped_machine_takes_its_predecessors_place_and_is_armed(config: Pat
     assert (after["state"], after["machine_id"]) == ("armed", before["machine_id"])
 
 
+def appear(config: Path, *macs: str) -> None:
+    now = time.time_ns()
+    with closing(StrangerFile(config.parent / "state" / "strangers.sqlite")) as file:
+        file.keep({mac: Stranger(mac=mac, is_pxe=True, first_ns=now, last_ns=now) for mac in macs})
+
+
+def test_programs_are_told_who_was_named_and_who_was_not(config: Path) -> None:
+    rule = ("--name", "n[1-2]", "--address", "10.77.0.21/24")
+    told = json.loads(call(config, "node", "discover", *rule, "--json").output)
+    assert [(each["name"], each["address"]) for each in told] == [
+        ("n1", "10.77.0.21/24"),
+        ("n2", "10.77.0.22/24"),
+        ("", ""),
+    ]
+    assert (told[2]["mac"], told[2]["left"]) == (MACS[2], "all names of the pattern are given")
+
+
+def test_watching_names_machines_as_they_appear_until_so_many_are_named(config: Path) -> None:
+    watch = ("node", "discover", *RULE, "--watch", "--count", "5", "--json")
+    with ThreadPoolExecutor(1) as pool:
+        watching = pool.submit(call, config, *watch)
+        for last in ("11", "12", "13"):
+            time.sleep(0.6)
+            appear(config, f"52:54:00:00:01:{last}")
+        result = watching.result(20)
+    assert result.exit_code == 0, result.output
+    told = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [each["name"] for each in told] == [f"r1n0{at}" for at in range(1, 6)]
+    assert [each["mac"] for each in told] == [*MACS, "52:54:00:00:01:11", "52:54:00:00:01:12"]
+    with closing(Registry(config.parent / "state" / "registry.sqlite")) as registry:
+        assert [each.name for each in registry.nodes()] == [f"r1n0{at}" for at in range(1, 6)]
+
+
+def test_watching_ends_when_all_names_are_given(config: Path) -> None:
+    rule = ("--name", "n[1-2]", "--address", "10.77.0.21/24")
+    output = call(config, "node", "discover", *rule, "--watch").output
+    assert f"{MACS[2]} is left: all names of the pattern are given" in output
+    assert "2 named" in output
+
+
+def test_watching_without_a_rule_says_who_appears(config: Path) -> None:
+    output = call(config, "node", "discover", "--watch", "--count", "2").output
+    assert [line[:17] for line in output.splitlines()] == list(MACS[:2])
+
+
+def test_watching_is_ended_by_control_c(config: Path) -> None:
+    argv = [sys.executable, "-m", "haoscar_pxe.cli", "--config", str(config), "node", "discover"]
+    watching = subprocess.Popen(
+        [*argv, *RULE, "--watch"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with watching:
+        assert watching.stdout is not None
+        assert "r1n03" in [watching.stdout.readline() for _ in MACS][-1]
+        time.sleep(0.1)
+        watching.send_signal(signal.SIGINT)
+        _, said = watching.communicate(timeout=10)
+    assert (watching.returncode, said) == (0, "3 named\n")
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -85,6 +150,9 @@ def test_a_swapped_machine_takes_its_predecessors_place_and_is_armed(config: Pat
         ("--mac", MACS[0]),
         (*RULE, "--replace", "standby"),
         (*RULE, "--mac", MACS[0]),
+        (*RULE, "--count", "2"),
+        (*RULE, "--watch", "--dry-run"),
+        ("--watch", "--replace", "standby"),
     ],
 )
 def test_options_that_do_not_go_together_change_nothing(
