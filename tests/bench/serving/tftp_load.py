@@ -17,7 +17,8 @@ from typing import Final
 
 import msgspec
 
-from tests.bench.serving.burst import Burst, Expected
+from tests.bench.serving.burst import Burst
+from tests.bench.serving.expected import Expected
 from tests.bench.serving.tftp_reader import Reader, WrongBytesError
 
 RESEND_S: Final = 1.0

@@ -20,7 +20,8 @@ from haoscar_pxe.wire.tftp_packet import (
     decode,
     encode,
 )
-from tests.bench.serving.burst import HEADER_BYTES, Burst, Expected
+from tests.bench.serving.burst import HEADER_BYTES, Burst
+from tests.bench.serving.expected import Expected
 
 RECEIVE_BUFFER_BYTES: Final = 1 << 20
 OLD_BLKSIZE: Final = 512  # RFC 1350
