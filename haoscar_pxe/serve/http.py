@@ -36,6 +36,7 @@ from haoscar_pxe.serve.counters import Counters
 from haoscar_pxe.serve.deltas import DeltaMakers
 from haoscar_pxe.serve.http_log import ANSWERS, SentFile, refused
 from haoscar_pxe.serve.metrics import CONTENT_TYPE, Metrics
+from haoscar_pxe.serve.pieces import PackPieces
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ def make_application(answers: Answers, counters: Counters) -> web.Application:
     handlers = HttpService(answers, counters)
     application = web.Application(client_max_size=LARGEST_BODY_BYTES, middlewares=[_boundary])
     application[ANSWERS] = answers
-    application.on_cleanup.append(handlers.deltas.close)
+    application.on_cleanup.append(handlers.close)
     generation = _number("generation")
     application.add_routes(
         [
@@ -86,6 +87,12 @@ class HttpService:
         self._counters = counters
         self._metrics = Metrics(counters)
         self.deltas = DeltaMakers(answers)
+        self.pieces = PackPieces(FOREVER)
+
+    async def close(self, application: web.Application) -> None:
+        """Called by aiohttp when everything was answered."""
+        self.pieces.close()
+        await self.deltas.close(application)
 
     async def boot_file(self, request: web.Request) -> web.StreamResponse:
         """Kernel, initramfs, script; open to everybody, and so without a secret in it."""
@@ -163,9 +170,14 @@ class HttpService:
 
     async def pack(self, request: web.Request) -> web.StreamResponse:
         """A pack or a range of it."""
+        token, pack_id = _token(request), request.match_info["pack_id"]
+        if (piece := self.pieces.answer(request, token, pack_id)) is not None:
+            return piece
         if (reads := await self._reads(request)) is None:
             return refused(NO_TOKEN)
-        found = await asyncio.to_thread(self._answers.pack, reads, request.match_info["pack_id"])
+        found = await asyncio.to_thread(self._answers.pack, reads, pack_id)
+        if found is not None:
+            self.pieces.may_read(token, pack_id, found)
         response = _file(found, "pack")
         response.headers["Cache-Control"] = FOREVER
         return response

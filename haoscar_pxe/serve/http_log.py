@@ -48,6 +48,8 @@ class RequestLog(AbstractAccessLogger):
     def log(self, request: web.BaseRequest, response: web.StreamResponse, took_s: float) -> None:
         """Called by aiohttp; took_s: seconds from the request's first byte."""
         frequent = request.path.startswith(FREQUENT) and response.status < 400
+        if frequent and not log.isEnabledFor(logging.DEBUG):
+            return
         log.log(
             logging.DEBUG if frequent else logging.INFO,
             "http %s %s %r -> %d %s%d bytes in %.2f s",
