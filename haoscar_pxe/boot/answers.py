@@ -43,7 +43,7 @@ from haoscar_pxe.boot.twin import Teller
 from haoscar_pxe.config import InstallConfig, ServeConfig
 from haoscar_pxe.errors import HaoscarError, NodeError, RepositoryError
 from haoscar_pxe.image.store import is_pack_id
-from haoscar_pxe.nodes.arming import why_not_armed, why_other_server
+from haoscar_pxe.nodes.arming import has_order, why_not_armed, why_other_server
 from haoscar_pxe.nodes.asking import (
     Asker,
     DhcpAnswer,
@@ -77,6 +77,7 @@ class BootAnswers:
     generation, made when they are not there yet. pool: None answers no stranger. leases: where the
     pool's are kept; None forgets them with the process. notebook: None notes nothing of
     who boots. mirrors: None lets nobody mirror. teller: None tells no other server of the nodes.
+    twin_url: of that one, "" for none.
     """
 
     registry: Registry
@@ -92,6 +93,7 @@ class BootAnswers:
     notebook: Notebook | None = None
     mirrors: Mirrors | None = None
     teller: Teller | None = None
+    twin_url: str = ""
     now_ns: Callable[[], int] = time.time_ns
 
     def decision(self, mac: str) -> tuple[BootDecision, Node | None]:
@@ -217,6 +219,7 @@ class BootAnswers:
             generation=self.generation_of(node),
             server_url=self.serve.url,
             shell_on_failure=self.install.shell_on_failure,
+            twin_url=self.twin_url,
         )
 
     def generation_of(self, node: Node) -> int:
@@ -297,7 +300,7 @@ class BootAnswers:
     def reads(self, token: str) -> Reads | None:
         """See Answers; a node's token opens its own image alone, a mirror's opens all."""
         node = self.registry.by_token(token)
-        if node is not None and node.state in (NodeState.INSTALLING, NodeState.INSTALLED):
+        if node is not None and (has_order(node) or node.state is NodeState.INSTALLED):
             return Reads(frozenset([node.image]))
         is_mirror = self.mirrors is not None and bool(token) and self.mirrors.knows(token)
         return Reads(None) if is_mirror else None
@@ -377,7 +380,7 @@ class BootAnswers:
         if event.step is Step.SYNCED and event.generation and node.state is NodeState.INSTALLED:
             synced = event.generation
             self.registry.change(node.name, lambda old: for_generation(old, synced))
-        if (state := _ENDS.get(event.step)) and node.state is NodeState.INSTALLING:
+        if (state := _ENDS.get(event.step)) and has_order(node):
             self.registry.change(node.name, lambda old: msgspec.structs.replace(old, state=state))
             if self.teller is not None:
                 self.teller.wait_until_known()

@@ -64,6 +64,7 @@ class InstallFiles:
     generation: int
     server_url: str
     shell_on_failure: bool
+    twin_url: str = ""
 
     def path(self, name: str) -> str:
         """What TFTP calls "vmlinuz" or "initramfs", and HTTP after the server's address."""
@@ -119,6 +120,9 @@ def _install(node: Node, install: InstallFiles) -> dict[str, object]:
         "kernel_url": install.server_url + kernel,
         "initramfs_url": install.server_url + initramfs,
         "kernel_arguments": kernel_arguments(
-            node, install.server_url, shell_on_failure=install.shell_on_failure
+            node,
+            install.server_url,
+            twin_url=install.twin_url,
+            shell_on_failure=install.shell_on_failure,
         ),
     }

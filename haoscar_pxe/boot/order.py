@@ -83,14 +83,18 @@ def _opening_keys(manifest: Manifest, opening: OpeningKeys) -> tuple[str, ...]:
     return tuple(key.encode() for key in opening.only(manifest.sealing_keys))
 
 
-def kernel_arguments(node: Node, server_url: str, *, shell_on_failure: bool) -> str:
+def kernel_arguments(
+    node: Node, server_url: str, *, twin_url: str = "", shell_on_failure: bool
+) -> str:
     """The kernel command line of the installer: where the server is and which address is ours.
 
+    twin_url: of the other server of the same nodes, for when this one dies; "" for none.
     It stands in a file that anybody may fetch, so it holds no secret.
     """
     boot = node.boot_interface
     arguments = {
         "haoscar.server": server_url,
+        "haoscar.twin": twin_url,
         "haoscar.mac": boot.mac,
         "haoscar.address": boot.address,
         "haoscar.gateway": boot.gateway,

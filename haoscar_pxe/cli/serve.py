@@ -122,6 +122,7 @@ def boot_answers(site: Site, deltas: DeltaCache, notebook: Notebook | None = Non
         notebook=notebook,
         mirrors=Mirrors(paths.registry),
         teller=Teller(site.registry, is_second=site.config.twin.second),
+        twin_url=site.config.twin.url.rstrip("/"),
     )
 
 

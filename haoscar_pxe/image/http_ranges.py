@@ -53,15 +53,19 @@ class HttpRanges:
         base_url: str,
         token: str,
         *,
+        other_url: str = "",
         patience_s: float = 3600,
         on_wait: Callable[[str], None] = lambda reason: None,
         now_s: Callable[[], float] = time.monotonic,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        """patience_s: how long to try without receiving a single byte. on_wait: told why, before
+        """other_url: of a server with the same files, "" for none; asked in turn with the first one
+        while that does not answer, and its word that it has no such file ends nothing.
+        patience_s: how long to try without receiving a single byte. on_wait: told why, before
         every pause. Raises StorageError for a base_url that is not http or https.
         """
-        self._url = _server_url(base_url)
+        self._first = self._url = _server_url(base_url)
+        self._other = _server_url(other_url) if other_url else self._first
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._patience_s = patience_s
         self._on_wait = on_wait
@@ -134,6 +138,7 @@ class HttpRanges:
                 pause_s = waiting.next_pause_s(reason)
                 self._on_wait(reason)
                 self._pause(pause_s)
+                self._url = self._other if self._url is self._first else self._first
 
     def _receive(self, path: str, what: str, offset: int, size: int, into: bytearray) -> int:
         """Append up to size bytes; the whole file's size. What is appended stays on an error."""
@@ -174,6 +179,8 @@ class HttpRanges:
         said = response.read(SAID_BYTES).decode("utf-8", "replace").strip()
         self.close()
         answer = f"{self} answered {response.status} for {what}: {said}"
+        if self._url is not self._first:
+            raise _TryAgainError(f"answered {response.status}: {said}")
         if response.status in REFUSED:
             raise StoreUnreachableError(answer, hint="the order's token may be used up: arm again")
         if response.status in NOT_FOUND:

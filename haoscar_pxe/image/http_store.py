@@ -22,6 +22,7 @@ class HttpStore(HttpRanges):
         token: str,
         *,
         pack_ids: Sequence[str] = (),
+        other_url: str = "",
         patience_s: float = 3600,
         on_wait: Callable[[str], None] = lambda reason: None,
         now_s: Callable[[], float] = time.monotonic,
@@ -29,7 +30,13 @@ class HttpStore(HttpRanges):
     ) -> None:
         """pack_ids: what `pack_ids()` answers; a server of packs has no list of all."""
         super().__init__(
-            base_url, token, patience_s=patience_s, on_wait=on_wait, now_s=now_s, pause=pause
+            base_url,
+            token,
+            other_url=other_url,
+            patience_s=patience_s,
+            on_wait=on_wait,
+            now_s=now_s,
+            pause=pause,
         )
         self._pack_ids = sorted(pack_ids)
 

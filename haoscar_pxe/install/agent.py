@@ -48,7 +48,7 @@ def main() -> int:
             parameters = early.read_boot_parameters()
         except HaoscarError as error:
             return say_failure(error, console)
-        server = Server(parameters.server, console.say)
+        server = Server(parameters.server, console.say, other_url=parameters.twin)
         reporter = Reporter(parameters.mac, server, console)
         try:
             return _follow(parameters, server, reporter, console)

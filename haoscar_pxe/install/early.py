@@ -55,7 +55,8 @@ class BootParameters:
     """What the boot server told this machine on the kernel command line.
 
     server: base URL without a trailing slash. mac: of the interface that network-booted.
-    gateway: "" for none. shell: the site allows a shell on the console after a failure.
+    gateway: "" for none. twin: of the other server of the same nodes, "" for none; asked where
+    `server` does not answer. shell: the site allows a shell on the console after a failure.
     """
 
     server: str
@@ -63,6 +64,7 @@ class BootParameters:
     address: IPv4Interface
     gateway: str = ""
     shell: bool = False
+    twin: str = ""
 
 
 def read_boot_parameters(command_line: Path = Path("/proc/cmdline")) -> BootParameters:
@@ -89,6 +91,9 @@ def boot_parameters(command_line: str) -> BootParameters:
     gateway = given.get("gateway", "")
     if gateway and not _is_gateway(gateway):
         problems.append(f"{PREFIX}gateway: {gateway!r} is no IPv4 address")
+    twin = given.get("twin", "")
+    if twin and not _is_server(twin):
+        problems.append(f"{PREFIX}twin: {twin!r} is no http:// address")
     if problems:
         raise InstallError(
             f"the kernel command line cannot be used: {'; '.join(problems)}",
@@ -100,6 +105,7 @@ def boot_parameters(command_line: str) -> BootParameters:
         address=IPv4Interface(given["address"]),
         gateway=gateway,
         shell=given.get("shell", "0") == "1",
+        twin=twin.rstrip("/"),
     )
 
 

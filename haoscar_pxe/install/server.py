@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
@@ -109,11 +110,14 @@ class Server:
     """The image server, as this node sees it.
 
     base_url: without a trailing slash. on_wait: told once, in words, when waiting begins.
+    other_url: of the other server of the same nodes, "" for none. It is asked where the first does
+    not answer; what it refuses is the first one's to say.
     """
 
     base_url: str
     on_wait: Callable[[str], None]
     clock: Clock = time
+    other_url: str = ""
 
     def order(self, mac: str, patience_s: float) -> InstallOrder:
         """Fetch this machine's order.
@@ -191,24 +195,37 @@ class Server:
     def _request(
         self, method: str, path: str, headers: dict[str, str], body: bytes, limit_bytes: int
     ) -> bytes:
-        parts = urlsplit(self.base_url)
-        connection = http.client.HTTPConnection(
-            parts.hostname or "", parts.port or 80, timeout=REQUEST_TIMEOUT_S
-        )
         try:
-            connection.request(method, parts.path + path, body or None, headers)
-            with connection.getresponse() as response:
-                content = response.read(limit_bytes + 1)
-                is_whole = len(content) > limit_bytes or _is_whole(response)
-        except (OSError, http.client.HTTPException) as error:
-            raise UnheardError(str(error) or type(error).__name__) from error
-        finally:
-            connection.close()
-        if not is_whole:
-            raise UnheardError(f"the answer broke off after {len(content)} bytes")
-        if len(content) > limit_bytes:
-            raise InstallError(f"{path} on {self.base_url} has more than {limit_bytes} bytes")
-        return _accepted(path, response.status, content)
+            return _request(self.base_url, method, path, headers, body, limit_bytes)
+        except UnheardError:
+            if not self.other_url:
+                raise
+            with suppress(UnheardError, ServerRefusedError):
+                return _request(self.other_url, method, path, headers, body, limit_bytes)
+            raise
+
+
+def _request(
+    base_url: str, method: str, path: str, headers: dict[str, str], body: bytes, limit_bytes: int
+) -> bytes:
+    parts = urlsplit(base_url)
+    connection = http.client.HTTPConnection(
+        parts.hostname or "", parts.port or 80, timeout=REQUEST_TIMEOUT_S
+    )
+    try:
+        connection.request(method, parts.path + path, body or None, headers)
+        with connection.getresponse() as response:
+            content = response.read(limit_bytes + 1)
+            is_whole = len(content) > limit_bytes or _is_whole(response)
+    except (OSError, http.client.HTTPException) as error:
+        raise UnheardError(str(error) or type(error).__name__) from error
+    finally:
+        connection.close()
+    if not is_whole:
+        raise UnheardError(f"the answer broke off after {len(content)} bytes")
+    if len(content) > limit_bytes:
+        raise InstallError(f"{path} on {base_url} has more than {limit_bytes} bytes")
+    return _accepted(path, response.status, content)
 
 
 def _is_whole(response: http.client.HTTPResponse) -> bool:

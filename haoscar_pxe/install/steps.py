@@ -98,6 +98,7 @@ def _packs(order: InstallOrder, server: Server) -> HttpStore:
         server.base_url,
         order.token,
         pack_ids=server.pack_ids(order),
+        other_url=server.other_url,
         patience_s=order.patience_s,
         on_wait=server.on_wait,
     )

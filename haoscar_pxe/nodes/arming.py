@@ -60,6 +60,16 @@ def why_other_server(node: Node) -> str:
     return f"{node.name} is to be installed, and the orders left are the first server's to give"
 
 
+def has_order(node: Node) -> bool:
+    """Whether who knows the node's token is at its installation.
+
+    Only an order tells the token. Where two servers give orders, it may have been the other one's,
+    which died before this one heard of it.
+    """
+    is_shared = node.arming.share != "all"
+    return node.state is NodeState.INSTALLING or (is_shared and node.state is NodeState.ARMED)
+
+
 def orders_left(arming: Arming) -> int:
     """How many this server may still give."""
     return arming.orders - arming.given - arming.reserved

@@ -204,3 +204,30 @@ def test_a_tree_is_restored_over_a_bad_connection(tmp_path: Path) -> None:
         restore(entries(manifest, chunks), chunks, tmp_path / "target", Silence())
     for file in source.iterdir():
         assert (tmp_path / "target" / file.name).read_bytes() == file.read_bytes()
+
+
+def test_a_read_goes_on_at_the_other_server_when_the_first_one_dies(folder: FolderStore) -> None:
+    clock, faults = FakeClock(), Faults()
+    with serving(folder, faults) as other, answering(PARTIAL) as first:
+        store = HttpStore(first, TOKEN, other_url=other, now_s=clock.now_s, pause=clock.pause)
+        assert store.read(PACK_ID, 0, len(PACK)) == PACK
+        assert faults.ranges[0][0] == 3
+        store.close()
+
+
+PARTIAL = (
+    b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-2999999/3000000\r\n"
+    b"Content-Length: 3000000\r\n\r\n" + PACK[:3]
+)
+
+
+def test_that_the_other_server_lacks_a_pack_ends_nothing(
+    folder: FolderStore, tmp_path: Path
+) -> None:
+    clock = FakeClock()
+    (tmp_path / "empty").mkdir()
+    empty = FolderStore(tmp_path / "empty")
+    with serving(empty, Faults()) as other, serving(folder, Faults(planned=[503, 503])) as first:
+        store = HttpStore(first, TOKEN, other_url=other, now_s=clock.now_s, pause=clock.pause)
+        assert store.read(PACK_ID, 0, 10) == PACK[:10]
+        store.close()

@@ -52,6 +52,13 @@ def test_a_shell_is_not_allowed_unless_it_is_said(shell: str | None) -> None:
     assert not boot_parameters(line(shell=shell)).shell
 
 
+def test_the_other_server_is_optional_and_an_address() -> None:
+    assert boot_parameters(line()).twin == ""
+    assert boot_parameters(line(twin="http://10.77.0.2:8069/")).twin == "http://10.77.0.2:8069"
+    with pytest.raises(InstallError, match=r"haoscar\.twin"):
+        boot_parameters(line(twin="10.77.0.2"))
+
+
 def test_no_gateway_is_none_given() -> None:
     assert boot_parameters(line(gateway="")).gateway == boot_parameters(line()).gateway == ""
 

@@ -174,3 +174,25 @@ def test_an_event_is_one_attempt(script: Scripted) -> None:
     with pytest.raises(ServerRefusedError, match="installed already"):
         server(script).send_event("t", b"{}")
     assert script.asked == [("POST", "/v1/events", "Bearer t")] * 2
+
+
+def test_the_other_server_is_asked_where_the_first_does_not_answer(script: Scripted) -> None:
+    script.answers = [(200, msgspec.json.encode(order()))]
+    waits: list[str] = []
+    node = Server("http://127.0.0.1:1", waits.append, FastClock(), other_url=script.url)
+    assert node.order(MAC, 10) == order()
+    node.send_event("token", b"{}")
+    assert [path for _, path, _ in script.asked][1] == "/v1/events"
+    assert waits == []
+
+
+def test_what_the_other_server_refuses_is_waited_for_from_the_first(script: Scripted) -> None:
+    script.answers = [(404, b"no node has the MAC")]
+    node = Server("http://127.0.0.1:1", lambda _: None, FastClock(), other_url=script.url)
+    with pytest.raises(ServerGoneError):
+        node.order(MAC, 10)
+    script.answers = [(200, b"")]
+    gone = Server(script.url, lambda _: None, FastClock(), other_url="http://127.0.0.1:1")
+    script.answers = [(404, b"no node has the MAC")]
+    with pytest.raises(ServerRefusedError):
+        gone.order(MAC, 10)

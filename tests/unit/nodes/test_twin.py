@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from haoscar_pxe.nodes.arming import new_arming, orders_left, why_not_armed, why_other_server
+from haoscar_pxe.nodes.arming import (
+    has_order,
+    new_arming,
+    orders_left,
+    why_not_armed,
+    why_other_server,
+)
 from haoscar_pxe.nodes.declare import armed, interface, new_node
 from haoscar_pxe.nodes.node import Node, NodeState
 from haoscar_pxe.nodes.twin import Told, divided, on_first, on_second
@@ -71,6 +77,15 @@ def test_a_node_that_was_armed_anew_begins_anew_on_the_second() -> None:
     (second,) = on_second([done], of_first(again))
     assert (second.state, orders_left(second.arming)) == (NodeState.ARMED, 1)
     assert on_first([again], of_second(done)) == [again]
+
+
+def test_a_token_proves_an_order_that_the_other_server_gave() -> None:
+    one = node()
+    assert not has_order(one), "nobody else gives orders"
+    (second,) = on_second([], of_first(divided(one)))
+    assert has_order(second)
+    assert has_order(ordered(second))
+    assert not has_order(replace(second, state=NodeState.FAILED))
 
 
 def test_both_learn_where_a_node_stands() -> None:
