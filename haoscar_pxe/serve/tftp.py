@@ -23,6 +23,7 @@ from haoscar_pxe.serve.segmentation import Sender
 from haoscar_pxe.serve.sockets import open_transfer
 from haoscar_pxe.serve.tftp_source import OpenSource, open_source
 from haoscar_pxe.serve.tftp_transfers import LONGEST_NAME, Peer, Running, Transfers
+from haoscar_pxe.wire.tftp_blocks import RunStore
 from haoscar_pxe.wire.tftp_options import Limits, negotiate
 from haoscar_pxe.wire.tftp_packet import ErrorCode, Opcode, Request, decode
 from haoscar_pxe.wire.tftp_transfer import Transfer, refusal
@@ -59,6 +60,7 @@ class TftpService:
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._transfers = Transfers(self._loop, counters, answers.happened)
+        self._runs = RunStore()
         self._lookups: dict[Peer, asyncio.Task[None]] = {}
 
     def on_readable(self) -> None:
@@ -172,7 +174,7 @@ class TftpService:
         terms = negotiate(request, source.size_bytes, self._limits)
         self._transfers.start(
             Running(
-                transfer=Transfer(source, terms),
+                transfer=Transfer(source, terms, self._runs),
                 sock=sock,
                 source=source,
                 sender=Sender(),

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Final, Protocol
 
 from haoscar_pxe.nodes.asking import FileAnswer
+from haoscar_pxe.wire.tftp_blocks import Source
 from haoscar_pxe.wire.tftp_packet import to_netascii
-from haoscar_pxe.wire.tftp_transfer import Source
 
 LONGEST_NETASCII_BYTES: Final = 1 << 20
 
@@ -28,6 +29,8 @@ class OpenSource(Source, Protocol):
 
 class BytesSource:
     """Content in memory."""
+
+    identity = None
 
     def __init__(self, content: bytes) -> None:
         self._content = content
@@ -56,6 +59,8 @@ class FileSource:
             self.close()
             raise OSError(f"{path} is not a regular file")
         self.size_bytes = status.st_size
+        changed = (status.st_mtime_ns, status.st_ctime_ns, status.st_size)
+        self.identity: Hashable = (status.st_dev, status.st_ino, *changed)
 
     def read(self, offset_bytes: int, size_bytes: int) -> bytes:
         """The bytes there."""

@@ -10,39 +10,24 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeAlias
+from typing import Final, TypeAlias
 
 from haoscar_pxe.errors import WireError
 from haoscar_pxe.wire.round_trip import RoundTrip
+from haoscar_pxe.wire.tftp_blocks import Blocks, RunStore, Source
 from haoscar_pxe.wire.tftp_options import Terms
 from haoscar_pxe.wire.tftp_packet import (
     BLOCK_NUMBERS,
-    HEADER_BYTES,
     Ack,
     Error,
     ErrorCode,
     acknowledged_block,
-    data_header,
     decode,
     encode,
 )
 
 SILENCE_S: Final = 30.0  # PXE ROMs give up long before
-AHEAD_BYTES: Final = 64 << 10
 OACK_BLOCK: Final = 0  # RFC 2347: the OACK is acknowledged as block 0
-
-
-class Source(Protocol):
-    """What is sent. A file may shrink meanwhile: then read returns less than was asked for."""
-
-    @property
-    def size_bytes(self) -> int:
-        """The same through the whole transfer."""
-        ...
-
-    def read(self, offset_bytes: int, size_bytes: int) -> bytes:
-        """The bytes there; called again for what must be sent again."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,37 +57,6 @@ class Failed:
 Action: TypeAlias = Send | Finished | Failed
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """Some blocks in their order as datagrams, one behind the other."""
-
-    blocks: range
-    datagram_bytes: int
-    content: memoryview
-
-    @classmethod
-    def of(cls, content: bytes, blocks: range, blksize: int) -> _Run:
-        """Cut up what the file has in those blocks; its last one may be short or empty."""
-        view = memoryview(content)
-        pieces: list[bytes | memoryview] = []
-        for start, block in zip(range(0, len(blocks) * blksize, blksize), blocks, strict=True):
-            pieces.append(data_header(block % BLOCK_NUMBERS))
-            pieces.append(view[start : start + blksize])
-        return cls(blocks, HEADER_BYTES + blksize, memoryview(b"".join(pieces)))
-
-    def holds(self, first: int, last: int) -> bool:
-        """Whether all of those blocks are here."""
-        return self.blocks.start <= first and last < self.blocks.stop
-
-    def datagrams(self, first: int, last: int) -> memoryview:
-        """Those blocks, headers included."""
-        size, start = self.datagram_bytes, self.blocks.start
-        return self.content[(first - start) * size : (last + 1 - start) * size]
-
-
-_NOTHING: Final = _Run(range(0), 0, memoryview(b""))
-
-
 class Transfer:
     """Sends one file to one client.
 
@@ -110,10 +64,12 @@ class Transfer:
     instant at which `expired` is to be called unless another call moved it; infinite at the end.
     """
 
-    def __init__(self, source: Source, terms: Terms) -> None:
-        self._source = source
+    def __init__(self, source: Source, terms: Terms, store: RunStore) -> None:
+        """store: shared by all transfers of a server."""
+        self._size_bytes = source.size_bytes
         self._terms = terms
-        self._last = source.size_bytes // terms.blksize + 1
+        self._blocks = Blocks(source, terms.blksize, store)
+        self._last = self._blocks.last
         self._acknowledged = OACK_BLOCK - 1 if terms.oack else 0
         self._sent = self._acknowledged
         self._highest_sent = self._acknowledged
@@ -121,14 +77,13 @@ class Transfer:
         self._sent_at = self._heard_at = 0.0
         self._is_sample = False
         self._echoes = 0
-        self._ahead = _NOTHING
         self.deadline = math.inf
         self.resent_blocks = 0
 
     @property
     def acknowledged_bytes(self) -> int:
         """How much of the file the client has said to hold."""
-        return min(max(0, self._acknowledged) * self._terms.blksize, self._source.size_bytes)
+        return min(max(0, self._acknowledged) * self._terms.blksize, self._size_bytes)
 
     @property
     def is_untouched(self) -> bool:
@@ -208,33 +163,32 @@ class Transfer:
         first = self._acknowledged + 1
         last = min(self._acknowledged + self._terms.windowsize, self._last) if first else OACK_BLOCK
         self._is_sample = first > self._highest_sent
-        again = max(0, min(self._highest_sent, last) - first + 1)
-        self.resent_blocks += again
-        self._echoes += again
+        if not self._is_sample:
+            self._count_again(first, last)
         self._sent = last
-        self._highest_sent = max(self._highest_sent, last)
+        if last > self._highest_sent:
+            self._highest_sent = last
         self._sent_at = now
         self.deadline = min(now + self._round_trip.timeout_s, self._heard_at + SILENCE_S)
         if self._terms.oack and first == OACK_BLOCK:
             return [_whole(encode(self._terms.oack))]
         return self._send_blocks(first, last)
 
-    def _send_blocks(self, first: int, last: int) -> list[Action]:
-        if not self._ahead.holds(first, last):
-            self._ahead = self._read_ahead(first, last)
-        if not self._ahead.holds(first, last):
-            return self._give_up("the file became shorter while it was sent")
-        return [Send(self._ahead.datagrams(first, last), self._ahead.datagram_bytes)]
+    def _count_again(self, first: int, last: int) -> None:
+        again = max(0, min(self._highest_sent, last) - first + 1)
+        self.resent_blocks += again
+        self._echoes += again
 
-    def _read_ahead(self, first: int, last: int) -> _Run:
-        """Whole windows from that block on; a read and a copy for each block would cost more."""
-        blksize, window = self._terms.blksize, last - first + 1
-        blocks = window * max(1, AHEAD_BYTES // (window * blksize))
-        end = min(first + blocks, self._last + 1)
-        offset = (first - 1) * blksize
-        wanted = min((end - first) * blksize, self._source.size_bytes - offset)
-        content = self._source.read(offset, wanted)
-        return _Run.of(content, range(first, end), blksize) if len(content) == wanted else _NOTHING
+    def _send_blocks(self, first: int, last: int) -> list[Action]:
+        """One message for each run of blocks that the window lies in: usually one."""
+        actions: list[Action] = []
+        while first <= last:
+            if (run := self._blocks.run_with(first)) is None:
+                return self._give_up("the file became shorter while it was sent")
+            end = min(last, run.blocks.stop - 1)
+            actions.append(Send(run.datagrams(first, end), run.datagram_bytes))
+            first = end + 1
+        return actions
 
     def _give_up(self, reason: str) -> list[Action]:
         """Something is wrong on our side: the client is told, so that it need not wait."""

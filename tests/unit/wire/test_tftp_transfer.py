@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from haoscar_pxe.errors import WireError
+from haoscar_pxe.wire.tftp_blocks import RUN_BLOCKS, RunStore
 from haoscar_pxe.wire.tftp_options import Terms
 from haoscar_pxe.wire.tftp_packet import Ack, Data, Error, Oack, decode, encode
-from haoscar_pxe.wire.tftp_transfer import AHEAD_BYTES, Action, Failed, Finished, Send, Transfer
+from haoscar_pxe.wire.tftp_transfer import Action, Failed, Finished, Send, Transfer
 
 OACK = Oack((("tsize", "0"),))
 
@@ -22,12 +23,17 @@ class Content:
 
     content: bytes
     size_bytes: int = 0
+    identity = None
 
     def __post_init__(self) -> None:
         self.size_bytes = len(self.content)
 
     def read(self, offset_bytes: int, size_bytes: int) -> bytes:
         return self.content[offset_bytes : offset_bytes + size_bytes]
+
+
+def sending(source: Content, terms: Terms) -> Transfer:
+    return Transfer(source, terms, RunStore())
 
 
 def blocks(actions: list[Action]) -> list[int]:
@@ -49,7 +55,7 @@ def ack(transfer: Transfer, block: int, now: float) -> list[Action]:
 
 
 def test_lock_step_sends_each_block_after_the_ack_of_the_one_before() -> None:
-    transfer = Transfer(Content(b"x" * 1025), Terms())
+    transfer = sending(Content(b"x" * 1025), Terms())
     assert packets(transfer.start(0.0)) == [Data(1, b"x" * 512)]
     assert packets(ack(transfer, 1, 0.1)) == [Data(2, b"x" * 512)]
     assert packets(ack(transfer, 2, 0.2)) == [Data(3, b"x")]
@@ -59,7 +65,7 @@ def test_lock_step_sends_each_block_after_the_ack_of_the_one_before() -> None:
 
 @pytest.mark.parametrize(("size", "last"), [(0, 1), (511, 1), (512, 2), (1024, 3)])
 def test_a_full_last_block_is_followed_by_an_empty_one(size: int, last: int) -> None:
-    transfer = Transfer(Content(b"x" * size), Terms())
+    transfer = sending(Content(b"x" * size), Terms())
     transfer.start(0.0)
     for block in range(1, last):
         assert blocks(ack(transfer, block, 0.0)) == [block + 1]
@@ -67,7 +73,7 @@ def test_a_full_last_block_is_followed_by_an_empty_one(size: int, last: int) -> 
 
 
 def test_an_oack_comes_first_and_is_acknowledged_as_block_0() -> None:
-    transfer = Transfer(Content(b"abc"), Terms(oack=OACK))
+    transfer = sending(Content(b"abc"), Terms(oack=OACK))
     assert packets(transfer.start(0.0)) == [OACK]
     assert ack(transfer, 1, 0.1) == []
     assert packets(ack(transfer, 0, 0.2)) == [Data(1, b"abc")]
@@ -75,7 +81,7 @@ def test_an_oack_comes_first_and_is_acknowledged_as_block_0() -> None:
 
 def test_stale_ack_is_not_answered() -> None:
     """RFC 1123 section 4.2.3.1: answering it would send every block twice from then on."""
-    transfer = Transfer(Content(b"x" * 5000), Terms())
+    transfer = sending(Content(b"x" * 5000), Terms())
     transfer.start(0.0)
     assert blocks(ack(transfer, 1, 0.1)) == [2]
     assert ack(transfer, 1, 0.2) == []
@@ -85,7 +91,7 @@ def test_stale_ack_is_not_answered() -> None:
 
 
 def test_an_error_ends_the_transfer_without_an_answer() -> None:
-    transfer = Transfer(Content(b"x"), Terms(oack=OACK))
+    transfer = sending(Content(b"x"), Terms(oack=OACK))
     transfer.start(0.0)
     actions = transfer.received(encode(Error(8, "User aborted the transfer")), 0.1)
     assert actions == [Failed("the client said ERROR 8: User aborted the transfer")]
@@ -93,7 +99,7 @@ def test_an_error_ends_the_transfer_without_an_answer() -> None:
 
 
 def test_garbage_changes_nothing() -> None:
-    transfer = Transfer(Content(b"x" * 600), Terms())
+    transfer = sending(Content(b"x" * 600), Terms())
     transfer.start(0.0)
     before = transfer.deadline
     for datagram in (b"", b"\0\4", b"\0\x09\0\1", encode(Data(1, b"x")), encode(OACK)):
@@ -105,7 +111,7 @@ def test_garbage_changes_nothing() -> None:
 
 def test_block_numbers_wrap_past_65535() -> None:
     size = 8 * 65537 + 3
-    transfer = Transfer(Content(bytes(8) * 65537 + b"end"), Terms(blksize=8))
+    transfer = sending(Content(bytes(8) * 65537 + b"end"), Terms(blksize=8))
     sent = transfer.start(0.0)
     seen = []
     for _ in range(65538):
@@ -118,7 +124,7 @@ def test_block_numbers_wrap_past_65535() -> None:
 
 
 def test_a_window_is_sent_at_once_and_the_next_after_its_last_ack() -> None:
-    transfer = Transfer(Content(b"x" * 512 * 9), Terms(windowsize=4, oack=OACK))
+    transfer = sending(Content(b"x" * 512 * 9), Terms(windowsize=4, oack=OACK))
     transfer.start(0.0)
     assert blocks(ack(transfer, 0, 0.01)) == [1, 2, 3, 4]
     assert blocks(ack(transfer, 4, 0.02)) == [5, 6, 7, 8]
@@ -129,7 +135,7 @@ def test_a_window_is_sent_at_once_and_the_next_after_its_last_ack() -> None:
 
 def test_an_ack_within_the_window_goes_back_to_the_missing_block() -> None:
     """RFC 7440 section 4: the sender starts the next window after the block acknowledged."""
-    transfer = Transfer(Content(b"x" * 512 * 20), Terms(windowsize=4, oack=OACK))
+    transfer = sending(Content(b"x" * 512 * 20), Terms(windowsize=4, oack=OACK))
     transfer.start(0.0)
     ack(transfer, 0, 0.01)
     assert blocks(ack(transfer, 2, 0.02)) == [3, 4, 5, 6]
@@ -138,7 +144,7 @@ def test_an_ack_within_the_window_goes_back_to_the_missing_block() -> None:
 
 def test_of_repeated_acks_within_a_window_only_the_first_goes_back() -> None:
     """A client may repeat its ACK for every block that came behind the missing one."""
-    transfer = Transfer(Content(b"x" * 512 * 20), Terms(windowsize=4, oack=OACK))
+    transfer = sending(Content(b"x" * 512 * 20), Terms(windowsize=4, oack=OACK))
     transfer.start(0.0)
     ack(transfer, 0, 0.010)
     ack(transfer, 4, 0.020)
@@ -149,7 +155,7 @@ def test_of_repeated_acks_within_a_window_only_the_first_goes_back() -> None:
 
 def test_a_window_sent_again_for_nothing_does_not_double_the_next_ones() -> None:
     """A client that had it all says so for each block; those ACKs must not be believed."""
-    transfer = Transfer(Content(b"x" * 512 * 20), Terms(windowsize=2, oack=OACK))
+    transfer = sending(Content(b"x" * 512 * 20), Terms(windowsize=2, oack=OACK))
     transfer.start(0.0)
     ack(transfer, 0, 0.010)
     assert blocks(transfer.expired(transfer.deadline)) == [1, 2]
@@ -161,7 +167,7 @@ def test_a_window_sent_again_for_nothing_does_not_double_the_next_ones() -> None
 
 
 def test_silence_is_answered_by_sending_the_window_again_later_and_later() -> None:
-    transfer = Transfer(Content(b"x" * 5000), Terms(windowsize=3, oack=OACK))
+    transfer = sending(Content(b"x" * 5000), Terms(windowsize=3, oack=OACK))
     transfer.start(0.0)
     ack(transfer, 0, 0.001)
     waits = []
@@ -174,7 +180,7 @@ def test_silence_is_answered_by_sending_the_window_again_later_and_later() -> No
 
 
 def test_the_wait_follows_the_measured_round_trip() -> None:
-    transfer = Transfer(Content(b"x" * 5000), Terms())
+    transfer = sending(Content(b"x" * 5000), Terms())
     transfer.start(0.0)
     assert transfer.deadline == 0.5
     ack(transfer, 1, 0.1)
@@ -183,7 +189,7 @@ def test_the_wait_follows_the_measured_round_trip() -> None:
 
 def test_what_was_sent_twice_gives_no_sample() -> None:
     """Karn: nobody knows which of the two was answered."""
-    transfer = Transfer(Content(b"x" * 5000), Terms())
+    transfer = sending(Content(b"x" * 5000), Terms())
     transfer.start(0.0)
     ack(transfer, 1, 0.01)
     transfer.expired(transfer.deadline)
@@ -193,7 +199,7 @@ def test_what_was_sent_twice_gives_no_sample() -> None:
 
 def test_a_client_that_ignores_repeated_blocks_has_time_to_repeat_its_ack() -> None:
     """atftp waits for 5 s in which nothing comes."""
-    transfer = Transfer(Content(b"x" * 5000), Terms())
+    transfer = sending(Content(b"x" * 5000), Terms())
     transfer.start(0.0)
     now = 0.01
     ack(transfer, 1, now)
@@ -207,7 +213,7 @@ def test_a_client_that_ignores_repeated_blocks_has_time_to_repeat_its_ack() -> N
 
 
 def test_a_client_that_asks_for_long_waits_is_given_up_no_later() -> None:
-    transfer = Transfer(Content(b"x" * 600), Terms(timeout_s=255))
+    transfer = sending(Content(b"x" * 600), Terms(timeout_s=255))
     transfer.start(0.0)
     while transfer.deadline < math.inf:
         now = transfer.deadline
@@ -216,7 +222,7 @@ def test_a_client_that_asks_for_long_waits_is_given_up_no_later() -> None:
 
 
 def test_a_client_that_stays_silent_is_given_up() -> None:
-    transfer = Transfer(Content(b"x" * 5000), Terms())
+    transfer = sending(Content(b"x" * 5000), Terms())
     actions = transfer.start(0.0)
     while transfer.deadline < math.inf:
         now = transfer.deadline
@@ -226,7 +232,7 @@ def test_a_client_that_stays_silent_is_given_up() -> None:
 
 
 def test_the_clients_own_timeout_is_not_exceeded_by_ordinary_waits() -> None:
-    transfer = Transfer(Content(b"x" * 5000), Terms(timeout_s=1))
+    transfer = sending(Content(b"x" * 5000), Terms(timeout_s=1))
     transfer.start(0.0)
     for _ in range(5):
         before = transfer.deadline
@@ -235,24 +241,24 @@ def test_the_clients_own_timeout_is_not_exceeded_by_ordinary_waits() -> None:
 
 
 def test_a_closed_port_after_the_last_block_means_that_only_the_ack_was_lost() -> None:
-    transfer = Transfer(Content(b"x" * 600), Terms())
+    transfer = sending(Content(b"x" * 600), Terms())
     transfer.start(0.0)
     ack(transfer, 1, 0.1)
     assert transfer.unreachable() == [Finished()]
 
 
 def test_a_closed_port_before_that_is_a_failure() -> None:
-    transfer = Transfer(Content(b"x" * 600), Terms())
+    transfer = sending(Content(b"x" * 600), Terms())
     transfer.start(0.0)
     assert transfer.unreachable() == [Failed("the client has closed its port")]
 
 
 def test_a_file_that_shrinks_ends_the_transfer_and_the_client_is_told() -> None:
-    content = Content(b"x" * 5 * AHEAD_BYTES)
-    transfer = Transfer(content, Terms())
+    content = Content(b"x" * 512 * 5 * RUN_BLOCKS)
+    transfer = sending(content, Terms())
     transfer.start(0.0)
     content.content = b"x" * 600
-    ahead = AHEAD_BYTES // 512
+    ahead = RUN_BLOCKS
     for block in range(1, ahead):
         assert blocks(ack(transfer, block, 0.1)) == [block + 1]
     told, failed = ack(transfer, ahead, 0.1)
@@ -300,7 +306,7 @@ def test_whatever_is_lost_or_doubled_the_file_arrives_whole(
 ) -> None:
     chance = random.Random(seed)
     content = chance.randbytes(size)
-    transfer = Transfer(Content(content), Terms(64, windowsize, oack=OACK))
+    transfer = sending(Content(content), Terms(64, windowsize, oack=OACK))
     reader = Reader(windowsize, 64)
     now = 0.0
     actions = transfer.start(now)
