@@ -65,7 +65,7 @@ def examine(site: Site) -> Iterator[Check]:
     yield clock_check(site)
     yield accelerator_check(site)
     yield from failover_check(config.failover, run)
-    yield from network_checks(config.serve, run)
+    yield from network_checks(config.serve, run, config.twin.ip)
 
 
 def _show(check: Check) -> None:

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface
 from typing import Any, Final
 
 from haoscar_pxe.boot.firmware_files import BIOS_BOOT_FILE, UEFI_BOOT_FILE, firmware_files
@@ -23,14 +23,19 @@ TFTP_PORT: Final = 69  # RFC 1350 section 4
 OURSELVES: Final = "haoscar-pxe"
 
 
-def network_checks(serve: ServeConfig, run: Run) -> Iterator[Check]:
-    """Interface and address, ports, DHCP servers on the segment, our boot file over TFTP."""
+def network_checks(
+    serve: ServeConfig, run: Run, twin: IPv4Address | None = None
+) -> Iterator[Check]:
+    """Interface and address, ports, DHCP servers on the segment, our boot file over TFTP.
+
+    twin: the other server of the same nodes.
+    """
     interface = interface_check(serve, run)
     yield interface
     yield from port_checks(serve)
     if interface.verdict == "failed":
         return
-    yield dhcp_check(serve)
+    yield dhcp_check(serve, twin)
     if serve.tftp and _is_ours(port_holders("udp", TFTP_PORT)):
         yield boot_file_check(serve)
 
@@ -101,7 +106,7 @@ def _is_ours(holders: list[str]) -> bool:
     return bool(holders) and all(holder.startswith(OURSELVES) for holder in holders)
 
 
-def dhcp_check(serve: ServeConfig) -> Check:
+def dhcp_check(serve: ServeConfig, twin: IPv4Address | None = None) -> Check:
     """Whether another machine answers DHCP on the segment: two servers, and boots are a lottery."""
     name = f"other DHCP servers on {serve.interface}"
     if os.geteuid() != 0:
@@ -110,7 +115,8 @@ def dhcp_check(serve: ServeConfig) -> Check:
         offers = find_dhcp_servers(serve.interface)
     except HaoscarError as error:
         return Check(name, "failed", str(error), error.hint)
-    others = [offer for offer in offers if offer.server_id != str(serve.ip.ip)]
+    ours = (str(serve.ip.ip), str(twin))
+    others = [offer for offer in offers if offer.server_id not in ours]
     if serve.proxy_dhcp:
         return _address_givers(name, others)
     if not others:

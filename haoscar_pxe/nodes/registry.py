@@ -63,8 +63,9 @@ class Registry:
     def change(self, name: str, how: Callable[[Node], Node]) -> Node:
         """Replace a node by how(node), in one transaction. Raises NodeError as `get` and `add`."""
         with self._database.writing() as connection:
-            changed = how(_get(connection, name))
-            connection.execute("DELETE FROM claims WHERE name = ?", (name,))
+            before = _get(connection, name)
+            changed = how(before)
+            _release(connection, before)
             _put(connection, changed)
             return changed
 
@@ -80,7 +81,8 @@ class Registry:
             changed = [node for node in after.values() if before.get(node.name) != node]
             gone = [name for name in before if name not in after]
             for name in (*gone, *(node.name for node in changed)):
-                connection.execute("DELETE FROM claims WHERE name = ?", (name,))
+                if (old := before.get(name)) is not None:
+                    _release(connection, old)
             for name in gone:
                 connection.execute("DELETE FROM nodes WHERE name = ?", (name,))
                 connection.execute("DELETE FROM events WHERE name = ?", (name,))
@@ -97,7 +99,8 @@ class Registry:
         """Forget a node and its events; returns what it was. Raises NodeError if unknown."""
         with self._database.writing() as connection:
             node = _get(connection, name)
-            for table in ("nodes", "claims", "events"):
+            _release(connection, node)
+            for table in ("nodes", "events"):
                 connection.execute(f"DELETE FROM {table} WHERE name = ?", (name,))
             return node
 
@@ -178,6 +181,12 @@ def _put(connection: sqlite3.Connection, node: Node) -> None:
         connection.execute("INSERT INTO claims VALUES (?, ?)", (claim, node.name))
     record = msgspec.json.encode(node)
     connection.execute("INSERT OR REPLACE INTO nodes VALUES (?, ?)", (node.name, record))
+
+
+def _release(connection: sqlite3.Connection, node: Node) -> None:
+    """Each by its own key: by the node's name all claims would have to be looked at."""
+    claims = [(claim,) for claim in _claims(node)]
+    connection.executemany("DELETE FROM claims WHERE claim = ?", claims)
 
 
 def _claims(node: Node) -> list[str]:

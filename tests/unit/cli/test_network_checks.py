@@ -6,12 +6,15 @@ import json
 import socket
 from collections.abc import Sequence
 from dataclasses import replace
+from ipaddress import IPv4Address
 
 import pytest
 
+from haoscar_pxe.cli import network_checks
 from haoscar_pxe.cli.network_checks import interface_check, port_checks
 from haoscar_pxe.command import Finished, Run
 from haoscar_pxe.config import ServeConfig
+from haoscar_pxe.serve.probe import Offer
 
 SERVE = ServeConfig(interface="eth1", address="10.77.0.1/24")
 ADDRESS = {"family": "inet", "local": "10.77.0.1", "prefixlen": 24}
@@ -66,3 +69,11 @@ def test_a_port_in_use_names_its_holder() -> None:
 def test_only_ports_that_are_served_are_looked_at() -> None:
     names = [check.name for check in port_checks(replace(SERVE, dhcp=False))]
     assert names == ["UDP port 69 (TFTP)", "TCP port 8069 (HTTP)"]
+
+
+def test_the_other_server_of_the_same_nodes_is_no_rogue(monkeypatch: pytest.MonkeyPatch) -> None:
+    offers = [Offer("10.77.0.2", "52:54:00:00:00:02", IPv4Address("10.77.0.20"), "lpxelinux.0")]
+    monkeypatch.setattr(network_checks, "find_dhcp_servers", lambda _: offers)
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    assert network_checks.dhcp_check(SERVE, IPv4Address("10.77.0.2")).verdict == "ok"
+    assert network_checks.dhcp_check(SERVE).verdict == "failed"
