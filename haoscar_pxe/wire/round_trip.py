@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 INITIAL_S: Final = 0.5
-FLOOR_S: Final = 0.02
+FLOOR_S: Final = 0.015
 CEILING_S: Final = 3.0
 ROUND_TRIPS: Final = 4
 BACKOFF: Final = 1.5

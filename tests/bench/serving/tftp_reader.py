@@ -99,6 +99,7 @@ class Reader:
 
     def _take_burst(self, count: int) -> None:
         """As one where all is what must come next, else datagram by datagram."""
+        self._is_gap_told = False
         burst, size, offset = self._burst, self._blksize, self._blocks * self._blksize
         at = HEADER_BYTES * ((self._blocks + 1) % BLOCK_NUMBERS)
         sizes = burst.sizes(count)
@@ -135,8 +136,8 @@ class Reader:
             self._acknowledge()
 
     def _out_of_order(self) -> None:
-        """A block is missing, or was sent twice; in lock-step it needs no word."""
-        if self._windowsize > 1 and not self._is_gap_told:
+        """A block is missing, or came twice, since our ACK was lost: it is said again."""
+        if self._windowsize == 1 or not self._is_gap_told:
             self._is_gap_told = True
             self._acknowledge()
 
