@@ -15,7 +15,7 @@ from haoscar_pxe.errors import WireError
 
 MAGIC_COOKIE: Final = b"\x63\x82\x53\x63"  # RFC 2131 section 3
 LONGEST_PIECE: Final = 255  # a length is one byte; RFC 3396 splits what is longer
-MOST_PIECES: Final = 512
+MOST_PIECES: Final = 288
 """In one field: there are 254 codes, and long options come in pieces of 255. A datagram of nothing
 but empty options would take longer than a millisecond."""
 _PADS: Final = re.compile(rb"\0+")

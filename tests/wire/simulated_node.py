@@ -116,7 +116,7 @@ class Machine:
     ) -> bytes:
         for server in servers:
             parts = urlsplit(server)
-            connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=5)
+            connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=15)
             try:
                 connection.request(method, path, body, {"Authorization": f"Bearer {token}"})
                 response = connection.getresponse()

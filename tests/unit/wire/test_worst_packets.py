@@ -34,7 +34,7 @@ DHCP = {
     "empty options": area(b"\x0c\0"),
     "pieces of one byte": area(b"\x0c\1a"),
     "all codes": area(bytes(byte for code in range(1, 255) if code != 52 for byte in (code, 0))),
-    "as many pieces as are allowed": area(b"\x0c\x06abcdef"),
+    "as many pieces as are allowed": area(b"\x0c\x0cabcdefghijkl"),
     "overloaded, and once more in each field": area(b"\x0c\0", b"\x34\1\3"),
     "a class of no ASCII": area(b"\x3c\xff" + b"\xff" * 255),
     "a class of single bytes": area(b"\x4d\xfe" + b"\1a" * 127),
