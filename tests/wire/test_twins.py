@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -164,3 +165,22 @@ def test_a_server_killed_in_the_middle_of_a_boot_strands_no_machine(pair: Pair, 
     for name in ("first", "second"):
         pair.start(name)
     assert pair.both_are("installed"), "the one that was dead has learned it"
+
+
+def test_both_say_the_same_of_a_node_but_for_their_own_address(pair: Pair) -> None:
+    for name in ("first", "second"):
+        pair.start(name)
+    arm(pair)
+    told = [
+        site_folder.call(pair.config(name), "boot", "explain", CLIENT_MAC).output
+        for name in ("first", "second")
+    ]
+    assert "haoscar.twin=http://10.77.0.2:8069" in told[0]
+    assert "/etc/machine-id" in told[0]
+    assert said_by_first(told[1]) == told[0]
+
+
+def said_by_first(text: str) -> str:
+    """What the second says, with the servers' addresses and shares of the orders exchanged."""
+    marked = re.sub(r"10\.77\.0\.([12])\b", lambda found: f"10.77.0.{3 - int(found[1])}", text)
+    return marked.replace("0 of 1 orders", "0 of 3 orders")
