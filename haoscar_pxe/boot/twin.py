@@ -129,7 +129,12 @@ class Listener:
         try:
             self._take(self._asked())
         except (OSError, http.client.HTTPException, HaoscarError) as error:
+            self._tag = ""  # what was not taken is asked for again
             self._note(str(error) or type(error).__name__)
+            return False
+        except Exception:  # the boundary of one question: the thread must go on asking
+            self._tag = ""
+            log.exception("twin %s: its answer cannot be taken", self._url)
             return False
         self._note("")
         return True
@@ -159,7 +164,6 @@ class Listener:
         try:
             told = msgspec.json.decode(body, type=Told)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            self._tag = ""
             raise NodeError(f"its nodes cannot be read: {error}") from error
         if told.is_second == self._is_second:
             raise NodeError("both servers say of themselves that they are the same one of the two")

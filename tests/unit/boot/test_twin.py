@@ -129,3 +129,15 @@ def test_a_server_that_does_not_ask_is_not_waited_for(wire: Wire) -> None:
     began = time.monotonic()
     wire.teller.wait_until_known()
     assert time.monotonic() - began < 0.5
+
+
+def test_what_could_not_be_taken_is_asked_for_again(
+    first: Registry, second: Registry, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first.add(node(20))
+    listener = Listener(second, wire.url, "token", is_second=True)
+    with monkeypatch.context() as broken:
+        broken.setattr(second, "rewrite", lambda how: 1 / 0)
+        assert not listener.listen()
+    assert listener.listen()
+    assert [each.name for each in second.nodes()] == ["n20"]
