@@ -160,3 +160,20 @@ def test_options_that_do_not_go_together_change_nothing(
 ) -> None:
     assert isinstance(call(config, "node", "discover", *words).exception, NodeError)
     assert nodes(config) == {}
+
+
+def test_on_a_second_server_no_node_is_declared(config: Path) -> None:
+    call(config, "node", "add", "n", "--mac", "52:54:00:00:00:20", "--address", "10.77.0.20/24")
+    twin = '[twin]\nurl = "http://10.77.0.2:8069"\ntoken_file = "token"\nsecond = true\n'
+    config.write_text(config.read_text() + twin)
+    for words in (
+        ("add", "m", "--mac", "52:54:00:00:00:21", "--address", "10.77.0.21/24"),
+        ("set", "n", "--installed"),
+        ("remove", "n"),
+        ("discover", *RULE),
+        ("discover", "--replace", "n", "--mac", MACS[0]),
+    ):
+        refused = call(config, "node", *words)
+        assert isinstance(refused.exception, NodeError), words
+        assert "first server" in str(refused.exception)
+    assert [each["state"] for each in nodes(config).values()] == ["armed"]
