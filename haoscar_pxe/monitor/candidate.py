@@ -16,6 +16,9 @@ from haoscar_pxe.monitor.lease import Member
 
 DEFERENCE_NS: Final = 2_000_000_000
 """How long the standby leaves the lease to a primary that is there, fit and willing."""
+WAS_REPLACED: Final = (
+    "was replaced by the other head, which has newer data; 'haoscar-pxe failover rejoin'"
+)
 
 
 @dataclass(frozen=True, slots=True)

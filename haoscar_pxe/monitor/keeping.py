@@ -1,9 +1,9 @@
 """The keeper: one member's part in the lease, driven by datagrams, orders and instants.
 
-It joins the acceptor and the holder of one machine with heartbeats, door and addresses. It reads no
-clock and owns no socket: `keeper.py` does. What happens on a machine happens in this order: the
-door is opened after a majority was heard, then the addresses appear; it is shut and they are gone
-before the lease is given back.
+It joins what one machine grants (`acceptor.py`), asks for (`asking.py`), hears (`hearing.py`) and
+shows (`presence.py`). It reads no clock and owns no socket: `keeper.py` does. The door is opened
+after a majority was heard, then the addresses appear; it is shut and they are gone before the
+lease is given back.
 
 Each member says something to both others every BEATS-th of a lease: a head that has or wants the
 lease asks for it, who does neither says hello; and at once when a grant is over or given back.
@@ -12,44 +12,28 @@ lease asks for it, who does neither says hello; and at once when a grant is over
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final, TypeAlias
 
 from haoscar_pxe.errors import FailoverError, WireError
 from haoscar_pxe.monitor.acceptor import Acceptor
-from haoscar_pxe.monitor.candidate import Standing, verdict
+from haoscar_pxe.monitor.asking import Asking
+from haoscar_pxe.monitor.candidate import WAS_REPLACED, Standing, verdict
 from haoscar_pxe.monitor.entrance import Entrance
-from haoscar_pxe.monitor.holder import Holder
-from haoscar_pxe.monitor.lease import (
-    MAJORITY,
-    NOTHING,
-    Answer,
-    Ask,
-    Member,
-    Release,
-    Tenures,
-)
-from haoscar_pxe.monitor.peer import NEVER, Peer
+from haoscar_pxe.monitor.hearing import Hearing
+from haoscar_pxe.monitor.lease import NOTHING, Answer, Ask, Member, Release, Tenures
+from haoscar_pxe.monitor.presence import Presence
 from haoscar_pxe.monitor.reports import ORDERS_LAST_NS, Orders, Report, Settings
 from haoscar_pxe.wire.heartbeat import Content, Flag, Kind, decode, encode
-from haoscar_pxe.wire.heartbeat_session import Session, Tokens
+from haoscar_pxe.wire.heartbeat_session import Tokens
 
 BEATS: Final = 8
 """Heartbeats in a lease."""
-FRESH_BEATS: Final = 4
-"""A peer's word counts for so many."""
 RELEASES: Final = 3
 """How often a release is said: one may be lost."""
 REST_NS: Final = 3_000_000_000
 """After a lease was given back on purpose, the other head has so long to take it."""
 BACKOFF_NS: Final = {Member.PRIMARY: 100_000_000, Member.STANDBY: 700_000_000}
 """After a lease without a majority; unequal, so that two who ask do not meet again."""
-WAS_REPLACED: Final = (
-    "was replaced by the other head, which has newer data; 'haoscar-pxe failover rejoin'"
-)
-OVERTAKING_NS: Final = 1_000_000_000
-"""An open door's epoch is raised no sooner: others must first be allowed to grant a higher one."""
-
 Send: TypeAlias = Callable[[Member, bytes], None]
 """Sends a datagram to a peer over every network. What cannot be sent is lost."""
 
@@ -61,58 +45,42 @@ class Keeper:
         self, settings: Settings, entrance: Entrance | None, send: Send, tokens: Tokens, now: int
     ) -> None:
         self._settings = settings
-        self._entrance = entrance
         self._send = send
-        me, terms = settings.member, settings.terms
-        self._acceptor = Acceptor.restarted(settings.promised, now, terms)
-        self._holder = Holder(known=settings.promised)
+        self._beat_ns = settings.terms.lease_ns // BEATS
+        self._acceptor = Acceptor.restarted(settings.promised, now, settings.terms)
+        self._asking = Asking(settings.promised, settings.terms, now)
+        self._hearing = Hearing(settings, self._beat_ns, tokens)
+        self._presence = Presence(entrance)
         self._tenures = settings.tenures
-        self._beat_ns = terms.lease_ns // BEATS
-        nonce = tokens()
-        self._peers = {
-            peer: Peer(
-                member=peer,
-                session=Session(me, peer, nonce, tokens),
-                silent_ns=FRESH_BEATS * self._beat_ns,
-                by_network=[NEVER] * len(settings.networks),
-            )
-            for peer in Member
-            if peer is not me
-        }
         self._orders = Orders("its monitor has said nothing yet", False, False, settings.promised)
         self._ordered_at = now
         self._next_beat = now
-        self._asking_since = now
         self._resting_until = 0
         self._free_since = now
-        self._behind_since = 0
-        self._opened_until = 0
-        self._guards_gone = 0
         self._released: list[int] = []
         self._granted_to: Member | None = None
         self._reason = "was just started"
         self._ended = ""
-        self._trouble = ""
         self.undecodable = 0
 
     def is_active(self, now: int) -> bool:
         """Whether the door is open."""
-        return now < self._opened_until
+        return self._presence.is_open(now)
 
     def next_tick(self) -> int:
         """When `tick` is wanted at the latest."""
         instants = [self._next_beat]
         if self._granted_to is not None and self._acceptor.grant:
             instants.append(self._acceptor.grant.until)
-        if self._opened_until:
-            instants.append(self._opened_until)
+        if self._presence.open_until:
+            instants.append(self._presence.open_until)
         return min(instants)
 
     def tick(self, now: int) -> None:
         """Do what is due."""
-        if self._opened_until and not self.is_active(now):
+        if self._presence.has_run_out(now):
             self._let_go("lost the lease: no majority renewed it in time", now)
-        if self._holder.epoch == NOTHING:
+        if not self._asking.is_on:
             self._consider(now)
         elif unwilling := self._unwilling(now):
             self._let_go(f"gave the lease back: {unwilling}", now, rest_ns=REST_NS)
@@ -138,7 +106,7 @@ class Keeper:
             return
         if beat.receiver != self._settings.member:
             return
-        peer = self._peers[Member(beat.sender)]
+        peer = self._hearing.of(Member(beat.sender))
         content, reply = peer.session.heard_beat(beat)
         if reply is not None:
             self._send(peer.member, encode(reply, self._settings.key))
@@ -155,16 +123,16 @@ class Keeper:
         """How it stands."""
         return Report(
             is_active=self.is_active(now),
-            tenure=self._holder.tenure,
+            tenure=self._asking.holder.tenure,
             holder=self._acceptor.holder(now),
             reason=self._reason,
             highest=max(self._known(), self._acceptor.promised),
             tenures=self._tenures,
             ended=self._ended,
-            guards_gone=self._guards_gone,
-            trouble=self._trouble,
+            guards_gone=self._presence.guards_gone,
+            trouble=self._presence.trouble,
             undecodable=self.undecodable,
-            peers=tuple(peer.report(now) for peer in self._peers.values()),
+            peers=self._hearing.report(now),
         )
 
     def stop(self, now: int) -> None:
@@ -194,39 +162,21 @@ class Keeper:
         return answer
 
     def _answered(self, acceptor: Member, answer: Answer, now: int) -> None:
-        if self._holder.epoch == NOTHING:
-            return
-        before = self._holder
-        self._holder = before.answered(acceptor, answer, now, self._settings.terms)
-        if self._holder.door_until > before.door_until:
+        if self._asking.is_on and self._asking.answered(acceptor, answer, now):
             self._open(now)
 
     def _open(self, now: int) -> None:
-        if self._entrance is None:
-            return
-        was_open = self.is_active(now)
+        holder, was_open = self._asking.holder, self.is_active(now)
         try:
-            if not self._entrance.door.open(self._holder.door_until):
+            if not self._presence.open(holder.door_until):
                 return
         except FailoverError as error:
             self._let_go(f"gave the lease back: {error}", now, rest_ns=REST_NS)
             return
-        self._opened_until = self._holder.door_until
-        self._tenures = self._tenures.known(self._settings.member, self._holder.tenure)
+        self._tenures = self._tenures.known(self._settings.member, holder.tenure)
         if not was_open:
-            self._reason = self._why_granted(now)
-            self._trouble = self._entrance.face.appear()
-
-    def _why_granted(self, now: int) -> str:
-        """What a person wants to know of a new tenure: what became of the other head."""
-        other = next(peer for peer in self._peers.values() if peer.member is not Member.WITNESS)
-        name = other.member.name.lower()
-        if other.heard_at == NEVER:
-            return f"nobody had the lease, and the {name} is not heard"
-        if other.word(now) is None:
-            silent_s = (now - other.heard_at) / 1e9
-            return f"the {name} is silent since {silent_s:.2f} s; a majority granted the lease"
-        return f"the {name} is there and does not have the lease; a majority granted it"
+            self._reason = self._hearing.why_free(now)
+            self._presence.appear()
 
     def _let_go(self, reason: str, now: int, rest_ns: int = 0) -> None:
         """Shut the door, then give the lease back and say so.
@@ -234,34 +184,21 @@ class Keeper:
         Where neither the door can be shut nor the addresses be removed it is not given back: the
         lease keeps the other head away until it has run out.
         """
-        if self._holder.tenure != NOTHING:
+        if self._asking.holder.tenure != NOTHING:
             self._ended = reason
-        self._opened_until = 0
-        is_shut = self._is_shut()
-        if self._holder.epoch != NOTHING:
-            self._holder, release = self._holder.stopped()
+        is_shut = self._presence.end()
+        if self._asking.is_on:
+            release = self._asking.stop()
             if is_shut:
                 self._acceptor = self._acceptor.released(self._settings.member, release)
                 self._released = [release.epoch] * RELEASES
         self._reason, self._resting_until, self._next_beat = reason, now + rest_ns, now
 
-    def _is_shut(self) -> bool:
-        """Shut the door and take the addresses away; whether nothing answers any more."""
-        if self._entrance is None:
-            return True
-        try:
-            self._entrance.door.shut()
-            is_shut = True
-        except FailoverError:
-            self._guards_gone += 1
-            is_shut = False
-        return self._entrance.face.vanish() or is_shut
-
     def _unwilling(self, now: int) -> str:
         """Why this head shall not have the lease, "" if it may."""
         if self._settings.member is Member.WITNESS:
             return "is the witness"
-        if self._guards_gone > self._orders.guards:
+        if self._presence.guards_gone > self._orders.guards:
             return "nothing guards the virtual addresses"
         if now - self._ordered_at > ORDERS_LAST_NS:
             return f"its monitor has said nothing for {ORDERS_LAST_NS // 1_000_000_000} s"
@@ -273,14 +210,13 @@ class Keeper:
 
     def _is_willing(self, now: int) -> bool:
         """Whether it would take the lease if it could: the others need not wait for a deaf head."""
-        hears = any(peer.word(now) for peer in self._peers.values())
-        return hears and now >= self._resting_until and not self._unwilling(now)
+        is_rested = now >= self._resting_until
+        return is_rested and bool(self._hearing.words(now)) and not self._unwilling(now)
 
     def _consider(self, now: int) -> None:
         """Begin to ask if that is wise."""
-        words = {peer: word for peer, each in self._peers.items() if (word := each.word(now))}
         own_holder = self._acceptor.holder(now)
-        if own_holder or any(word.holder is not None or word.is_active for word in words.values()):
+        if own_holder or self._hearing.says_taken(now):
             self._free_since = now
         standing = Standing(
             me=self._settings.member,
@@ -288,64 +224,48 @@ class Keeper:
             resting_until=self._resting_until,
             quiet_until=self._acceptor.quiet_until,
             own_holder=own_holder,
-            words=words,
+            words=self._hearing.words(now),
             free_since=self._free_since,
         )
         found = verdict(standing, now)
         if now >= self._resting_until:
             self._reason = found.reason
         if found.asks and self._known() < self._orders.limit:
-            self._holder = self._known_holder().begun()
-            self._asking_since, self._behind_since, self._next_beat = now, 0, now
+            self._asking.begin(self._known(), now)
+            self._next_beat = now
 
     def _go_on_asking(self, now: int) -> None:
         """Ask with a higher epoch where one is known; give up for a while without a majority."""
-        terms = self._settings.terms
-        if self.is_active(now):
-            self._asking_since = now
-        elif self._is_beaten(now):
+        is_open = self.is_active(now)
+        if is_open:
+            self._asking.has_succeeded(now)
+        elif self._hearing.says_beaten(now):
             self._let_go("asked for the lease, and the other head has it", now)
             return
-        elif now - self._asking_since > terms.lease_ns + terms.margin_ns:
+        elif self._asking.is_in_vain(now):
             rest_ns = BACKOFF_NS[self._settings.member]
             self._let_go("asked for the lease and got no majority", now, rest_ns)
             return
-        if self._known() <= self._holder.epoch:
-            self._behind_since = 0
-            return
-        self._behind_since = self._behind_since or now
-        is_due = not self.is_active(now) or now - self._behind_since >= OVERTAKING_NS
-        if is_due and self._known() < self._orders.limit:
-            self._holder = self._known_holder().overtaken()
-            self._behind_since, self._next_beat = 0, now
-
-    def _is_beaten(self, now: int) -> bool:
-        """Whether the other head has a majority, so that asking on only binds the own acceptor."""
-        words = [word for peer in self._peers.values() if (word := peer.word(now))]
-        for_other = [word for word in words if word.holder not in (None, self._settings.member)]
-        return len(for_other) >= MAJORITY or any(word.is_active for word in words)
+        if self._asking.overtake(self._known(), self._orders.limit, now, is_open=is_open):
+            self._next_beat = now
 
     def _known(self) -> int:
         """The highest epoch that anybody is known to know of."""
-        heard = (peer.highest for peer in self._peers.values())
-        return max(self._holder.known, self._acceptor.promised, *heard)
-
-    def _known_holder(self) -> Holder:
-        return replace(self._holder, known=self._known())
+        return max(self._asking.holder.known, self._acceptor.promised, self._hearing.highest)
 
     def _beat(self, now: int) -> None:
         """Say what is due to both peers, and ask the own acceptor."""
         self._next_beat = now + self._beat_ns
-        if self._holder.epoch != NOTHING:
-            ask = self._holder.ask(now)
+        if self._asking.is_on:
+            ask = self._asking.holder.ask(now)
             answer = self._asked(self._settings.member, ask, now)
             if answer is not None:
                 self._answered(self._settings.member, answer, now)
-            for peer in self._peers:
+            for peer in self._hearing.members:
                 self._say(peer, Kind.ASK, now, epoch=ask.epoch, stamp=ask.stamp)
             return
         released = self._released.pop() if self._released else None
-        for peer in self._peers:
+        for peer in self._hearing.members:
             if released is None:
                 self._say(peer, Kind.HELLO, now)
             else:
@@ -380,5 +300,5 @@ class Keeper:
             tenures=(self._tenures.primary, self._tenures.standby),
             holder=self._acceptor.holder(now),
         )
-        beat = self._peers[peer].session.say(content)
+        beat = self._hearing.of(peer).session.say(content)
         self._send(peer, encode(beat, self._settings.key))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from haoscar_pxe.monitor.keeping import WAS_REPLACED
+from haoscar_pxe.monitor.candidate import WAS_REPLACED
 from haoscar_pxe.monitor.past import Past
 from haoscar_pxe.monitor.reports import PeerReport
 

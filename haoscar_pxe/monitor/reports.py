@@ -14,7 +14,7 @@ import msgspec
 
 from haoscar_pxe.errors import FailoverError
 from haoscar_pxe.monitor.guard import Guard
-from haoscar_pxe.monitor.lease import Member, Tenures, Terms
+from haoscar_pxe.monitor.lease import HEADS, Member, Tenures, Terms
 
 REPORT_EVERY_NS: Final = 250_000_000
 NO_TENURES: Final = Tenures()
@@ -104,6 +104,11 @@ class Report:
     undecodable: int = 0
     is_realtime: bool = False
     peers: tuple[PeerReport, ...] = field(default_factory=tuple)
+
+    def other_head(self, me: Member) -> PeerReport | None:
+        """The head that is not this one; of the witness's peers the primary, None before any."""
+        heads = (peer for peer in self.peers if peer.member in HEADS and peer.member is not me)
+        return next(heads, None)
 
 
 M = TypeVar("M", Settings, Orders, Report)

@@ -25,12 +25,13 @@ from haoscar_pxe.monitor.history import History
 from haoscar_pxe.monitor.lease import Member
 from haoscar_pxe.monitor.looking import look
 from haoscar_pxe.monitor.past import Past, read_past, write_past
-from haoscar_pxe.monitor.policy import Circumstances, may_write, unwilling, why_not_move
+from haoscar_pxe.monitor.policy import Circumstances, unwilling, why_not_move
 from haoscar_pxe.monitor.promise import Promises
 from haoscar_pxe.monitor.reports import PeerReport, Report, Settings
 from haoscar_pxe.monitor.services import Services
 from haoscar_pxe.monitor.standing import Standing, active_in, standing
 from haoscar_pxe.monitor.watching import Watcher
+from haoscar_pxe.monitor.writing import Writing, stop_writing
 
 ANNOUNCED_AFTER_S: Final = (0.05, 0.2, 1.0, 5.0)
 ORDERS_EVERY_S: Final = 0.25
@@ -66,11 +67,16 @@ class Monitor:
         self._history = History(around.folder, self._name, config.alert)
         self._guard = settings.guard
         self._addresses = Addresses(self._guard.addresses if self._guard else ())
-        self._services = Services(
-            config.service if self._guard else (), self._history, self._may_write
-        )
         argv = config.fence_standby if self._name == "primary" else config.fence_primary
-        self._fence = Fence(argv, config.fence_timeout_s, self._history)
+        self._writing = Writing(
+            settings.member,
+            Fence(argv, config.fence_timeout_s, self._history),
+            self._history,
+            lambda: self._report,
+        )
+        self._services = Services(
+            config.service if self._guard else (), self._history, self._writing.is_safe
+        )
         self._past = read_past(around.folder, self._name)
         self._keeper = KeeperCare(
             replace(settings, tenures=self._past.tenures),
@@ -82,7 +88,6 @@ class Monitor:
         )
         self._moving = ""
         self._serving = False
-        self._reign = 0
         self._active_since: tuple[Member | None, int] = (None, 0)
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -110,7 +115,11 @@ class Monitor:
         if why_not := why_not_move(self._circumstances()):
             raise FailoverError(f"nothing is moved: {why_not}")
         self._history.note("switchover", reason or "asked for by the administrator")
-        await self._stop_writing()
+        try:
+            await stop_writing(self._services, self._config.stops_within_s)
+        except FailoverError:
+            self._follow_writing()
+            raise
         self._moving = "is being moved to the other head"
         self._wish()
         try:
@@ -126,20 +135,6 @@ class Monitor:
             self._moving = ""
             self._follow_writing()
         return "the other head is active"
-
-    async def _stop_writing(self) -> None:
-        """Before anything moves. Raises FailoverError: something does not stop."""
-        self._services.want(network=True, writing=False)
-        try:
-            async with asyncio.timeout(self._config.stops_within_s):
-                await self._services.settled()
-        except TimeoutError as error:
-            stubborn = ", ".join(self._services.writing)
-            self._follow_writing()
-            raise FailoverError(
-                f"nothing is moved: {stubborn} did not stop",
-                hint="'haoscar-pxe failover events' says what the stop command said",
-            ) from error
 
     def maintain(self, reason: str) -> str:
         """Keep this head out of everything, or with "" let it in again."""
@@ -170,7 +165,7 @@ class Monitor:
             unwilling(self._circumstances()),
             self._past,
             self._services,
-            has_fence=self._fence.is_there,
+            has_fence=self._writing.has_fence,
             age_s=self._around.age(),
             since_ns=self._active_since[1],
             events=self._history.events(),
@@ -182,11 +177,7 @@ class Monitor:
 
     @property
     def _other(self) -> PeerReport | None:
-        heads = (Member.PRIMARY, Member.STANDBY)
-        me = self._settings.member
-        return next(
-            (p for p in self._report.peers if p.member in heads and p.member is not me), None
-        )
+        return self._report.other_head(self._settings.member)
 
     def _circumstances(self) -> Circumstances:
         return Circumstances(
@@ -198,15 +189,6 @@ class Monitor:
             oldest_s=self._config.oldest_s,
             rejoins=self._config.rejoin == "automatic",
             other=self._other,
-        )
-
-    def _may_write(self) -> bool:
-        other = self._other
-        heard = bool(other and other.is_fresh and other.is_stopped and not other.is_active)
-        return may_write(
-            stopped_by_other=heard,
-            fenced_epoch=self._fence.fenced_epoch,
-            epoch=self._reign,
         )
 
     def _install_guard(self) -> None:
@@ -263,7 +245,7 @@ class Monitor:
     def _take_over(self) -> None:
         """The keeper has the addresses already; what is slow follows here."""
         self._serving = True
-        epoch = self._reign = self._report.tenure
+        epoch = self._writing.reign = self._report.tenure
         self._announcing = self._spawn(self._announce_again())
         self._history.note("active", self._report.reason, epoch)
         if self._report.trouble:
@@ -291,23 +273,7 @@ class Monitor:
         self._services.want(network=True, writing=True)
         self._wish()  # that they may be running here is said before one is started
         if any(each.writes_shared_data for each in self._config.service):
-            self._spawn(self._make_safe_to_write(self._reign))
-
-    async def _make_safe_to_write(self, epoch: int) -> None:
-        """Wait shortly for the other head's word that it stopped; then take its power away."""
-        await asyncio.sleep(1)
-        if self._may_write() or not self._report.is_active or self._reign != epoch:
-            return
-        if not self._fence.is_there:
-            waiting = ", ".join(self._services.waiting)
-            self._history.note(
-                "not started",
-                f"{waiting}: the other head may still write, and there is no fence",
-                epoch,
-                "alert",
-            )
-        elif await self._fence.confirm(epoch):
-            self._services.look_again()
+            self._spawn(self._writing.make_safe(self._writing.reign, self._services))
 
     def _give_up(self, reason: str) -> None:
         """The keeper has removed the addresses; it may have them again when this is heard."""

@@ -9,19 +9,33 @@ from dataclasses import replace
 from typing import Any, Final
 
 from haoscar_pxe.monitor.acceptor import Acceptor
+from haoscar_pxe.monitor.entrance import Entrance
 from haoscar_pxe.monitor.holder import Holder
 from haoscar_pxe.monitor.keeping import Keeper
 from haoscar_pxe.monitor.lease import Answer, Ask, Member
+from haoscar_pxe.monitor.presence import Presence
+from haoscar_pxe.monitor.reports import Settings
 from haoscar_pxe.wire.heartbeat import Content
 
 LONG_NS: Final = 600_000_000
 
 
+class ShutsNothing(Presence):
+    """It believes that its door is shut and its addresses are gone."""
+
+    def end(self) -> bool:
+        self.open_until = 0
+        return True
+
+
 class ReleasesBeforeItShuts(Keeper):
     """It says that it gave the lease back while its door is open."""
 
-    def _is_shut(self) -> bool:
-        return True
+    def __init__(
+        self, settings: Settings, entrance: Entrance | None, *words: Any, **named: Any
+    ) -> None:
+        super().__init__(settings, entrance, *words, **named)
+        self._presence = ShutsNothing(entrance)
 
 
 class IsNotSilentAfterItsStart(Keeper):
@@ -38,17 +52,18 @@ class ForgetsWhatItPromised(Keeper):
     def __init__(self, *words: Any, **named: Any) -> None:
         super().__init__(*words, **named)
         self._acceptor = replace(self._acceptor, promised=0)
-        self._holder = Holder()
+        self._asking.holder = Holder()
 
     def _known(self) -> int:
-        return self._holder.known
+        return self._asking.holder.known
 
 
 class OpensForTooLong(Keeper):
     """It believes that the lease lasts longer than those who granted it do."""
 
     def _open(self, now: int) -> None:
-        self._holder = replace(self._holder, door_until=self._holder.door_until + LONG_NS)
+        holder = self._asking.holder
+        self._asking.holder = replace(holder, door_until=holder.door_until + LONG_NS)
         super()._open(now)
 
 
