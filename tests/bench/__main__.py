@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench.many_entries import MANY
+from tests.bench.serving.dhcp import measure_dhcp
 from tests.bench.serving.http import measure_http
 from tests.bench.serving.rates import Rates
 from tests.bench.serving.tftp import measure_tftp
@@ -27,6 +28,7 @@ from tests.bench.tools import missing_programs, versions
 FOLDER = Path(".work/bench")
 SERVING: Final[dict[str, Callable[[Rates, Path, int], None]]] = {
     "tftp": measure_tftp,
+    "dhcp": measure_dhcp,
     "http": measure_http,
 }
 """The parts about the boot server: they need neither the tree nor its disks."""
