@@ -11,6 +11,7 @@ from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from typing import Literal
 
+from haoscar_pxe.addresses import ipv4_interface
 from haoscar_pxe.config_failover import FailoverConfig, failover_problems
 from haoscar_pxe.config_section import document_of, read_text, refuse, section, several
 from haoscar_pxe.config_twin import TwinConfig, twin_problems
@@ -91,7 +92,7 @@ class ServeConfig:
     @property
     def ip(self) -> IPv4Interface:
         """The server's own address with its network."""
-        return IPv4Interface(self.address)
+        return ipv4_interface(self.address)
 
     @property
     def url(self) -> str:

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import msgspec
 
+from haoscar_pxe.addresses import ipv4_address, ipv4_interface
 from haoscar_pxe.boot.addresses import Pool
 from haoscar_pxe.boot.configurations import (
     GRUB_START,
@@ -153,7 +154,7 @@ class BootAnswers:
 
     def _known(self, node: Node, interface: Interface, asker: Asker) -> DhcpAnswer:
         reason = f"{node.name} always has {interface.address}"
-        address = IPv4Interface(interface.address)
+        address = ipv4_interface(interface.address)
         return self._answer(address, interface.gateway, node.name, asker, reason)
 
     def _answer(
@@ -169,8 +170,8 @@ class BootAnswers:
         return DhcpAnswer(
             address=address,
             reason=reason,
-            gateway=IPv4Address(gateway) if gateway else None,
-            dns=tuple(IPv4Address(each) for each in self.serve.dns),
+            gateway=ipv4_address(gateway) if gateway else None,
+            dns=tuple(map(ipv4_address, self.serve.dns)),
             domain=self.serve.domain,
             hostname=name,
             next_server=self.serve.ip.ip if boots else None,

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 from haoscar_pxe.errors import NodeError
 
@@ -42,6 +43,10 @@ class Database:
         """One transaction that reads; it waits for nobody who writes."""
         return self._reading.transaction("DEFERRED")
 
+    def row(self, query: str, *values: object) -> tuple[Any, ...] | None:
+        """The first row that one query finds; it is a transaction of its own."""
+        return self._reading.row(query, values)
+
     def close(self) -> None:
         """Let go of the file."""
         self._reading.connection.close()
@@ -56,6 +61,11 @@ class _Connection:
             path, timeout=BUSY_TIMEOUT_S, check_same_thread=False, isolation_level=None
         )
         self._lock = threading.Lock()
+
+    def row(self, query: str, values: tuple[object, ...]) -> tuple[Any, ...] | None:
+        with self._lock:
+            found: tuple[Any, ...] | None = self.connection.execute(query, values).fetchone()
+        return found
 
     @contextmanager
     def transaction(self, kind: str) -> Iterator[sqlite3.Connection]:

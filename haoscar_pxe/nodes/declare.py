@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv4Interface
 
 import msgspec
 
+from haoscar_pxe.addresses import ipv4_address, ipv4_interface
 from haoscar_pxe.errors import NodeError
 from haoscar_pxe.nodes.arming import new_arming
 from haoscar_pxe.nodes.node import Arming, Interface, Node, NodeState, Role, Wipe
@@ -130,7 +131,7 @@ def routed(node: Node, gateway: str) -> Node:
     """
     boot, *others = node.interfaces
     has_own = any(each.gateway for each in node.interfaces)
-    if has_own or not gateway or IPv4Address(gateway) not in IPv4Interface(boot.address).network:
+    if has_own or not gateway or ipv4_address(gateway) not in ipv4_interface(boot.address).network:
         return node
     with_gateway = msgspec.structs.replace(boot, gateway=gateway)
     return msgspec.structs.replace(node, interfaces=(with_gateway, *others))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Interface
 from pathlib import Path
 
@@ -152,10 +153,9 @@ class Registry:
         self._database.close()
 
     def _owner(self, claim: str) -> Node | None:
-        with self._database.reading() as connection:
-            row = connection.execute(
-                "SELECT record FROM nodes JOIN claims USING (name) WHERE claim = ?", (claim,)
-            ).fetchone()
+        row = self._database.row(
+            "SELECT record FROM nodes JOIN claims USING (name) WHERE claim = ?", claim
+        )
         return _decode(row[0]) if row else None
 
 
@@ -195,5 +195,6 @@ def _claims(node: Node) -> list[str]:
     return [*macs, *addresses, f"token {node.order_token}"]
 
 
+@lru_cache(maxsize=1 << 14)
 def _decode(record: bytes) -> Node:
     return msgspec.json.decode(record, type=Node)

@@ -154,6 +154,7 @@ class DhcpService:
             self._counters.count("dhcp unanswered")
             log.info("dhcp %s not answered: %s", _spoken(asker), response.reason)
             return None
+        datagram = encode(response.packet)
         self._counters.count(f"dhcp {response.kind}")
         log.info(
             "dhcp %s -> %s %s %s: %s",
@@ -165,7 +166,7 @@ class DhcpService:
         )
         self._note(asker, response, answer)
         return Outgoing(
-            encode(response.packet),
+            datagram,
             str(response.address),
             response.port,
             is_promise=self._is_promise(packet, response),

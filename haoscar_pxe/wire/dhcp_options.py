@@ -119,6 +119,12 @@ def encode_fields(options: Mapping[int, bytes]) -> bytes:
     return field + bytes([OptionCode.END])
 
 
+def fields_bytes(options: Mapping[int, bytes]) -> int:
+    """How long `encode_fields` makes them: two bytes before each piece, and END."""
+    pieces = sum(max(1, -(-len(value) // LONGEST_PIECE)) for value in options.values())
+    return sum(map(len, options.values())) + 2 * pieces + 1
+
+
 def _place(code: int) -> tuple[int, int]:
     if code == OptionCode.MESSAGE_TYPE:
         return (0, code)

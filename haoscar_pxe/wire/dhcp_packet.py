@@ -20,6 +20,7 @@ from haoscar_pxe.wire.dhcp_options import (
     Overload,
     decode_fields,
     encode_fields,
+    fields_bytes,
 )
 
 SERVER_PORT: Final = 67
@@ -129,9 +130,9 @@ def decode(datagram: bytes) -> Packet:
         hops=hops,
         secs=secs,
         flags=flags,
-        ciaddr=IPv4Address(ciaddr),
-        yiaddr=IPv4Address(yiaddr),
-        siaddr=IPv4Address(siaddr),
+        ciaddr=IPv4Address(ciaddr) if ciaddr else NOBODY,
+        yiaddr=IPv4Address(yiaddr) if yiaddr else NOBODY,
+        siaddr=IPv4Address(siaddr) if siaddr else NOBODY,
         giaddr=IPv4Address(giaddr),
         sname=b"" if overload & Overload.SNAME else _string(sname),
         file=b"" if overload & Overload.FILE else _string(file),
@@ -171,6 +172,12 @@ def encode(packet: Packet) -> bytes:
     )
     area = MAGIC_COOKIE + encode_fields(packet.options)
     return (header + area).ljust(SMALLEST_BYTES, b"\0")
+
+
+def encoded_bytes(packet: Packet) -> int:
+    """How long `encode` makes it."""
+    size = HEADER.size + len(MAGIC_COOKIE) + fields_bytes(packet.options)
+    return max(size, SMALLEST_BYTES)
 
 
 def _check_sizes(packet: Packet) -> None:

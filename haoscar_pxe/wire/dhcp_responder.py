@@ -24,7 +24,7 @@ from haoscar_pxe.wire.dhcp_packet import (
     MessageType,
     Op,
     Packet,
-    encode,
+    encoded_bytes,
 )
 
 EVERYBODY: Final = IPv4Address("255.255.255.255")
@@ -216,7 +216,7 @@ def _fitted(reply: Packet, request: Packet) -> Packet:
     value = request.options.get(OptionCode.MAXIMUM_MESSAGE_SIZE, b"")
     most = max(int.from_bytes(value, "big") if len(value) == 2 else 0, SMALLEST_MAXIMUM_BYTES)
     for code in reversed(list(reply.options)):
-        if len(encode(reply)) <= most - IP_AND_UDP_BYTES:
+        if encoded_bytes(reply) <= most - IP_AND_UDP_BYTES:
             break
         if code not in NEEDED:
             kept = {other: reply.options[other] for other in reply.options if other != code}

@@ -10,6 +10,7 @@ from haoscar_pxe.wire.dhcp_options import (
     client_uuid,
     decode_fields,
     encode_fields,
+    fields_bytes,
     user_class,
 )
 
@@ -99,3 +100,8 @@ def test_short_options_say_nothing() -> None:
     assert architecture(b"\x00\x07\x00\x09") == 7
     assert client_uuid(b"\x01" + bytes(16)) == ""
     assert client_uuid(b"\x00" + bytes(range(16))) == bytes(range(16)).hex()
+
+
+@given(st.dictionaries(st.integers(1, 254), st.binary(max_size=700), max_size=6))
+def test_the_length_is_known_before_they_are_written(options: dict[int, bytes]) -> None:
+    assert fields_bytes(options) == len(encode_fields(options))
