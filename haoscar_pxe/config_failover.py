@@ -97,10 +97,12 @@ class FailoverConfig:
     """Who watches whom, and what moves. Without networks there is no failover.
 
     lease_ms: how long a head may serve after it last heard a majority. rejoin: whether a head that
-    was replaced may take over again by itself. oldest_s: a standby whose generation is older does
-    not take over by itself; 0: never too old. move_every_s: checks move things away from a head at
-    most so often. fence_primary, fence_standby: programs with their
-    arguments that take that head's power away, and end with 0 only when it is gone.
+    was replaced may take over again by itself, at most rejoin_limit times (0: without a limit) in
+    rejoin_window_s. failback: whether a standby that is active hands over to the primary by itself,
+    once that could have taken over for failback_after_s. oldest_s: a standby whose generation is
+    older does not take over by itself; 0: never too old. move_every_s: checks move things away from
+    a head at most so often. fence_primary, fence_standby: programs with their arguments that take
+    that head's power away, and end with 0 only when it is gone.
     """
 
     network: tuple[HeartbeatNetwork, ...] = ()
@@ -113,6 +115,10 @@ class FailoverConfig:
     key: str = "/etc/haoscar-pxe/cluster.key"
     state: str = "/var/lib/haoscar-pxe-monitor"
     rejoin: Literal["manual", "automatic"] = "manual"
+    rejoin_limit: int = 3
+    rejoin_window_s: int = 86_400
+    failback: Literal["manual", "automatic"] = "manual"
+    failback_after_s: int = 600
     oldest_s: int = 0
     fence_primary: tuple[str, ...] = ()
     fence_standby: tuple[str, ...] = ()
@@ -161,13 +167,25 @@ def failover_problems(config: FailoverConfig) -> list[str]:
             f"failover.lease_ms: {config.lease_ms} is not in "
             f"{SHORTEST_LEASE_MS} to {LONGEST_LEASE_MS}"
         )
-    if config.oldest_s < 0:
-        problems.append(f"failover.oldest_s: {config.oldest_s} is below 0")
-    if config.fence_timeout_s < 1:
-        problems.append(f"failover.fence_timeout_s: {config.fence_timeout_s} is below 1")
+    problems += _number_problems(config)
     if config.network and not config.address:
         problems.append("failover: there is no [[failover.address]], so nothing would move")
     return problems
+
+
+def _number_problems(config: FailoverConfig) -> list[str]:
+    lowest = {
+        "oldest_s": (config.oldest_s, 0),
+        "rejoin_limit": (config.rejoin_limit, 0),
+        "rejoin_window_s": (config.rejoin_window_s, 1),
+        "failback_after_s": (config.failback_after_s, 1),
+        "fence_timeout_s": (config.fence_timeout_s, 1),
+    }
+    return [
+        f"failover.{name}: {value} is below {least}"
+        for name, (value, least) in lowest.items()
+        if value < least
+    ]
 
 
 def _network_problems(where: str, network: HeartbeatNetwork) -> list[str]:

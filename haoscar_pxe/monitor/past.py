@@ -25,6 +25,7 @@ NAME: Final = "past.json"
 class Past:
     """tenures: when each head was active last, as far as this member knows.
 
+    rejoined_s: when it took over although it had been replaced, in seconds of CLOCK_REALTIME.
     settled: the epoch up to which the administrator has brought the two together. maintenance: why
     it shall not become active, "" if it may.
     """
@@ -33,6 +34,7 @@ class Past:
     tenures: Tenures = NO_TENURES
     settled: int = 0
     maintenance: str = ""
+    rejoined_s: tuple[int, ...] = ()
 
     @property
     def was_replaced(self) -> bool:

@@ -19,8 +19,9 @@ class Circumstances:
     """How things stand with this head.
 
     down: its public interfaces without carrier. moving: why it is to be moved away now, "" if it
-    is not. age_s: of the generation that it is, None where it is no standby. other: the other head,
-    None before it was heard of.
+    is not. rejoins: one that was replaced may take over by itself; rejoined: so often it did so of
+    late; rejoin_limit: 0 for none. age_s: of the generation that it is, None where it is no
+    standby. other: the other head, None before it was heard of.
     """
 
     is_active: bool
@@ -30,7 +31,24 @@ class Circumstances:
     age_s: float | None = None
     oldest_s: int = 0
     rejoins: bool = False
+    rejoined: int = 0
+    rejoin_limit: int = 0
     other: PeerReport | None = None
+
+    @property
+    def is_flapping(self) -> bool:
+        """Whether it came back by itself so often that a person should look at it."""
+        return 0 < self.rejoin_limit <= self.rejoined
+
+    @property
+    def waits(self) -> bool:
+        """Whether a head that was replaced waits for a person."""
+        return not self.rejoins or self.is_flapping
+
+    @property
+    def can_fail_back(self) -> bool:
+        """Whether a planned move would bring the primary back."""
+        return self.is_active and self.can_hand_over
 
     @property
     def can_hand_over(self) -> bool:
@@ -49,11 +67,16 @@ def unwilling(now: Circumstances) -> str:
         return f"no carrier on {', '.join(now.down)}"
     if now.is_active:
         return ""
-    if now.past.was_replaced and not now.rejoins:
-        return WAS_REPLACED
+    if now.past.was_replaced and now.waits:
+        return WAS_REPLACED if not now.rejoins else _came_back_too_often(now)
     if now.age_s is not None and 0 < now.oldest_s < now.age_s:
         return f"its generation is {now.age_s:.0f} s old, more than {now.oldest_s} s"
     return ""
+
+
+def _came_back_too_often(now: Circumstances) -> str:
+    times = f"{now.rejoined} time{'s' if now.rejoined > 1 else ''}"
+    return f"was replaced, and came back by itself {times} of late; 'haoscar-pxe failover rejoin'"
 
 
 def why_not_move(now: Circumstances) -> str:

@@ -20,6 +20,7 @@ from haoscar_pxe.config_failover import FailoverConfig
 from haoscar_pxe.errors import FailoverError
 from haoscar_pxe.monitor.addresses import Addresses
 from haoscar_pxe.monitor.care import KeeperCare, Wishes
+from haoscar_pxe.monitor.failback import Failback
 from haoscar_pxe.monitor.fencing import Fence
 from haoscar_pxe.monitor.history import History
 from haoscar_pxe.monitor.lease import Member
@@ -28,6 +29,7 @@ from haoscar_pxe.monitor.past import Past, read_past, write_past
 from haoscar_pxe.monitor.policy import Circumstances, unwilling, why_not_move
 from haoscar_pxe.monitor.promise import Promises
 from haoscar_pxe.monitor.reports import PeerReport, Report, Settings
+from haoscar_pxe.monitor.returning import recent
 from haoscar_pxe.monitor.services import Services
 from haoscar_pxe.monitor.standing import Standing, active_in, standing
 from haoscar_pxe.monitor.watching import Watcher
@@ -105,6 +107,14 @@ class Monitor:
                 self._services, self._history, look, self.move, self._config.move_every_s
             )
             self._spawn(watcher.keep(self._config.check))
+        if self._settings.member is Member.STANDBY and self._config.failback == "automatic":
+            failback = Failback(
+                lambda: self._circumstances().can_fail_back,
+                self.move,
+                self._history,
+                self._config.failback_after_s,
+            )
+            self._spawn(failback.keep())
         try:
             await self._broken
         finally:
@@ -150,7 +160,8 @@ class Monitor:
     def rejoin(self) -> str:
         """The administrator says that nothing on this head is newer than on the other one."""
         tenures = self._past.tenures
-        self._remember(replace(self._past, settled=max(tenures.primary, tenures.standby)))
+        settled = max(tenures.primary, tenures.standby)
+        self._remember(replace(self._past, settled=settled, rejoined_s=()))
         if not self._report.is_active:
             self._around.let_go()
         self._history.note("rejoined", "the administrator settled what the two heads have")
@@ -179,6 +190,10 @@ class Monitor:
     def _other(self) -> PeerReport | None:
         return self._report.other_head(self._settings.member)
 
+    @property
+    def _rejoined_s(self) -> tuple[int, ...]:
+        return recent(self._past.rejoined_s, int(time.time()), self._config.rejoin_window_s)
+
     def _circumstances(self) -> Circumstances:
         return Circumstances(
             is_active=self._report.is_active,
@@ -188,6 +203,8 @@ class Monitor:
             age_s=self._around.age() if self._config.oldest_s else None,
             oldest_s=self._config.oldest_s,
             rejoins=self._config.rejoin == "automatic",
+            rejoined=len(self._rejoined_s),
+            rejoin_limit=self._config.rejoin_limit,
             other=self._other,
         )
 
@@ -224,7 +241,7 @@ class Monitor:
                 is_fit=not now.down,
                 is_stopped=self._services.is_stopped,
                 settled=self._past.settled,
-                waits=not now.rejoins,
+                waits=now.waits,
             )
         )
 
@@ -250,6 +267,7 @@ class Monitor:
         self._history.note("active", self._report.reason, epoch)
         if self._report.trouble:
             self._history.note("address missing", self._report.trouble, epoch, "alert")
+        self._count_rejoin(epoch)
         tenures = self._past.tenures.known(self._settings.member, epoch)
         self._remember(replace(self._past, tenures=tenures))
         try:
@@ -257,6 +275,19 @@ class Monitor:
         except OSError as error:
             self._history.note("no hold", f"a sync could undo this tenure: {error}", epoch, "alert")
         self._follow_writing()
+
+    def _count_rejoin(self, epoch: int) -> None:
+        """Remember that this head took over although it had been replaced, and say if once more
+        would be too often. Before the new tenure is known it still counts as replaced.
+        """
+        if not (self._past.was_replaced and self._config.rejoin_limit):
+            return
+        self._past = replace(self._past, rejoined_s=(*self._rejoined_s, int(time.time())))
+        if self._circumstances().is_flapping:
+            limit, window_s = self._config.rejoin_limit, self._config.rejoin_window_s
+            said = f"came back by itself as often as it may ({limit} in {window_s} s)"
+            hint = "replaced again, it waits for 'haoscar-pxe failover rejoin'"
+            self._history.note("flapping", f"{said}; {hint}", epoch, "alert")
 
     async def _announce_again(self) -> None:
         """The first announcement may be lost, or come before a switch is ready."""

@@ -60,7 +60,7 @@ def failover(folder: Path, random: Random, amounts: Amounts) -> Tally:
 @contextmanager
 def _ground(folder: Path) -> Iterator[Ground]:
     """The hosts, each with a small disk of its own."""
-    with three_hosts(folder, 'rejoin = "automatic"', starts=False) as ground:
+    with three_hosts(folder, 'rejoin = "automatic"\nrejoin_limit = 0', starts=False) as ground:
         try:
             for host in ground.hosts.values():
                 mounted_small(host)

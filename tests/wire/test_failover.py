@@ -41,6 +41,13 @@ failures = 2
 restarts = 1
 """
 
+BY_ITSELF = """
+rejoin = "automatic"
+rejoin_limit = 1
+failback = "automatic"
+failback_after_s = 1
+"""
+
 
 @pytest.fixture
 def ground(tmp_path: Path) -> Iterator[Ground]:
@@ -144,6 +151,26 @@ def test_after_a_power_cut_of_all_the_head_with_older_data_stays_passive(ground:
     assert "was replaced by the other head" in ground.hosts["primary"].standing()["unwilling"]
     ground.hosts["standby"].reboot()
     assert ground.wait_active("standby")
+
+
+def test_the_primary_gets_it_back_by_itself_but_not_again_and_again(tmp_path: Path) -> None:
+    with three_hosts(tmp_path / "hosts", BY_ITSELF) as ground:
+        assert ground.wait_well() == "primary", ground.logs()
+        ground.hosts["primary"].die()
+        assert ground.wait_active("standby")
+        ground.hosts["primary"].reboot()
+        assert ground.wait_active("primary", within_s=15), ground.logs()
+        assert "switchover: failback: the primary" in command(ground, "standby", "events").text
+        assert "flapping: came back by itself as often" in command(ground, "primary", "events").text
+        ground.hosts["primary"].die()
+        assert ground.wait_active("standby")
+        ground.hosts["primary"].reboot()
+        wait_replaced(ground)
+        assert not ground.wait_active("primary", within_s=3)
+        text = refused(ground, "primary", "status")
+        assert "came back by itself 1 time of late; 'haoscar-pxe failover rejoin'" in text
+        command(ground, "primary", "rejoin")
+        assert ground.wait_active("primary", within_s=15), ground.logs()
 
 
 def test_a_head_in_maintenance_takes_nothing(ground: Ground) -> None:

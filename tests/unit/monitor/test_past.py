@@ -10,12 +10,19 @@ from haoscar_pxe.errors import FailoverError
 from haoscar_pxe.monitor.lease import Tenures
 from haoscar_pxe.monitor.past import Past, read_past, write_past
 
-PAST = Past("primary", Tenures(3, 5), settled=1, maintenance="a new disk")
+PAST = Past(
+    "primary", Tenures(3, 5), settled=1, maintenance="a new disk", rejoined_s=(1_700_000_000,)
+)
 
 
 def test_what_was_written_is_remembered(tmp_path: Path) -> None:
     write_past(tmp_path, PAST)
     assert read_past(tmp_path, "primary") == PAST
+
+
+def test_a_past_that_an_earlier_version_wrote_is_read(tmp_path: Path) -> None:
+    (tmp_path / "past.json").write_bytes(b'{"member": "primary", "settled": 3}')
+    assert read_past(tmp_path, "primary") == Past("primary", settled=3)
 
 
 def test_a_new_member_remembers_nothing(tmp_path: Path) -> None:

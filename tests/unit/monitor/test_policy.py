@@ -50,6 +50,15 @@ def test_a_head_that_was_replaced_waits_for_the_administrator() -> None:
     assert unwilling(replace(PASSIVE, past=replace(past, settled=9))) == ""
 
 
+def test_a_head_that_came_back_by_itself_too_often_waits_for_the_administrator() -> None:
+    back = replace(PASSIVE, past=Past("primary", Tenures(7, 9)), rejoins=True, rejoin_limit=3)
+    assert unwilling(replace(back, rejoined=2)) == ""
+    assert "came back by itself 3 times of late" in unwilling(replace(back, rejoined=3))
+    assert replace(back, rejoined=3).waits
+    assert not replace(back, rejoined=3, rejoin_limit=0).waits
+    assert unwilling(replace(back, rejoined=3, past=Past("primary"))) == ""
+
+
 def test_a_head_that_is_replaced_again_after_it_was_settled_waits_again() -> None:
     past = Past("primary", Tenures(11, 12), settled=9)
     assert "was replaced" in unwilling(replace(PASSIVE, past=past))
