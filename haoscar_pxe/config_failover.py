@@ -6,6 +6,7 @@ it has in the heartbeat networks.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
@@ -17,6 +18,8 @@ from haoscar_pxe.config_section import document_of, read_text, refuse, section
 MEMBERS: Final = ("primary", "standby", "witness")
 SHORTEST_LEASE_MS: Final = 200
 LONGEST_LEASE_MS: Final = 60_000
+_MAIL_ADDRESS: Final = re.compile(r"[\w.+-]+(@[\w.-]+)?", re.ASCII)
+"""Somebody here or elsewhere; what has to be quoted in a header is not taken."""
 LONGEST_NAME: Final = 15
 """Characters of an interface's name (IFNAMSIZ less the zero)."""
 
@@ -102,7 +105,8 @@ class FailoverConfig:
     once that could have taken over for failback_after_s. oldest_s: a standby whose generation is
     older does not take over by itself; 0: never too old. move_every_s: checks move things away from
     a head at most so often. fence_primary, fence_standby: programs with their arguments that take
-    that head's power away, and end with 0 only when it is gone.
+    that head's power away, and end with 0 only when it is gone. alert: a program that gets each
+    event. mail: who gets a mail for each alert and take-over, by the site's sendmail program.
     """
 
     network: tuple[HeartbeatNetwork, ...] = ()
@@ -124,6 +128,7 @@ class FailoverConfig:
     fence_standby: tuple[str, ...] = ()
     fence_timeout_s: int = 60
     alert: tuple[str, ...] = ()
+    mail: tuple[str, ...] = ()
 
     @property
     def stops_within_s(self) -> float:
@@ -168,6 +173,11 @@ def failover_problems(config: FailoverConfig) -> list[str]:
             f"{SHORTEST_LEASE_MS} to {LONGEST_LEASE_MS}"
         )
     problems += _number_problems(config)
+    problems += [
+        f"failover.mail: '{each}' is no mail address"
+        for each in config.mail
+        if not _MAIL_ADDRESS.fullmatch(each)
+    ]
     if config.network and not config.address:
         problems.append("failover: there is no [[failover.address]], so nothing would move")
     return problems

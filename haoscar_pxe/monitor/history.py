@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import subprocess
 import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
+
+from haoscar_pxe.monitor.event import Event, Level
+from haoscar_pxe.monitor.letter import SENDMAIL, is_mailed, letter
 
 log = logging.getLogger(__name__)
 
@@ -25,31 +28,20 @@ LARGEST_BYTES: Final = 1 << 20
 KEPT: Final = 500
 ALERT_S: Final = 2.0
 
-Level = Literal["note", "alert"]
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """at_ns: CLOCK_REALTIME. what: in a word or two. reason: a sentence. epoch: 0 if none is meant.
-
-    level: an alert is something that a person should look at.
-    """
-
-    at_ns: int
-    member: str
-    what: str
-    reason: str
-    epoch: int = 0
-    level: Level = "note"
-
 
 class History:
-    """The events of one member. alert: a program with its arguments, or nothing."""
+    """The events of one member. alert: a program with its arguments, or nothing.
 
-    def __init__(self, folder: Path, member: str, alert: Sequence[str]) -> None:
+    mail: to whom letters go, if to anybody.
+    """
+
+    def __init__(
+        self, folder: Path, member: str, alert: Sequence[str], mail: Sequence[str] = ()
+    ) -> None:
         self._path = folder / "events.jsonl"
         self._member = member
         self._alert = tuple(alert)
+        self._mail = tuple(mail)
         self._alerting: list[subprocess.Popen[bytes]] = []
 
     def note(self, what: str, reason: str, epoch: int = 0, level: Level = "note") -> None:
@@ -62,7 +54,9 @@ class History:
         except OSError as error:
             log.error("cannot write %s: %s", self._path, error.strerror)
         if self._alert:
-            self._tell(line)
+            self._tell(self._alert, line)
+        if self._mail and is_mailed(event):
+            self._tell(SENDMAIL, letter(event, self._mail, socket.gethostname()))
 
     def close(self) -> None:
         """Let alert programs that still run end, for ALERT_S; they are not killed."""
@@ -85,23 +79,23 @@ class History:
         finally:
             os.close(fd)
 
-    def _tell(self, line: bytes) -> None:
-        """Start the alert program; it is not waited for, and one that hangs hinders nothing."""
+    def _tell(self, argv: Sequence[str], text: bytes) -> None:
+        """Start a program that tells people; it is not waited for, and may hang."""
         self._alerting = [each for each in self._alerting if each.poll() is None]
         try:
             told = subprocess.Popen(
-                self._alert,
+                argv,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
         except OSError as error:
-            log.error("cannot start the alert program %s: %s", self._alert[0], error.strerror)
+            log.error("cannot start the alert program %s: %s", argv[0], error.strerror)
             return
         assert told.stdin is not None
         with suppress(BrokenPipeError), told.stdin:
-            told.stdin.write(line)
+            told.stdin.write(text)
         self._alerting.append(told)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from haoscar_pxe.monitor.history import Event
+from haoscar_pxe.monitor.event import Event
 from haoscar_pxe.monitor.lease import Member
 from haoscar_pxe.monitor.past import Past
 from haoscar_pxe.monitor.reports import PeerReport, Report

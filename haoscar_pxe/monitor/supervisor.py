@@ -66,7 +66,7 @@ class Monitor:
         self._settings = settings
         self._around = around
         self._name = settings.member.name.lower()
-        self._history = History(around.folder, self._name, config.alert)
+        self._history = History(around.folder, self._name, config.alert, config.mail)
         self._guard = settings.guard
         self._addresses = Addresses(self._guard.addresses if self._guard else ())
         argv = config.fence_standby if self._name == "primary" else config.fence_primary

@@ -28,6 +28,12 @@ def test_the_defaults_are_right_and_hand_nothing_over_by_themselves() -> None:
     assert (FailoverConfig().rejoin, FailoverConfig().failback) == ("manual", "manual")
 
 
+@pytest.mark.parametrize("wrong", ["", "a b", "ops@example.org\nBcc: all", "x@", '"x"@y'])
+def test_only_plain_mail_addresses_are_taken(wrong: str) -> None:
+    (problem,) = failover_problems(FailoverConfig(mail=("root", "ops@example.org", wrong)))
+    assert problem == f"failover.mail: '{wrong}' is no mail address"
+
+
 def test_failback_is_by_hand_or_by_itself_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "haoscar-pxe.toml"
     path.write_text('[failover]\nfailback = "automatic"\nfailback_after_s = 60\n')
