@@ -1,6 +1,7 @@
 """Fills packs of one kind in a writer's own folder, and makes them part of the repository.
 
 Nothing is visible before `publish`; until then the packs are complete, synced files in tmp/.
+After `close` and `publish` more may be added: that makes new packs.
 """
 
 from __future__ import annotations
@@ -104,7 +105,10 @@ class PackWriter:
                 pack.file.close()
 
     def publish(self, store: FolderStore) -> None:
-        """Give all complete packs their place in the store, durably. Raises StorageError."""
+        """Give the packs their place in the store, durably; `close` comes first.
+
+        Raises StorageError.
+        """
         folders = set()
         for pack_id in self._complete:
             path = store.pack_path(pack_id)
@@ -112,6 +116,7 @@ class PackWriter:
                 path.parent.mkdir(exist_ok=True)
                 os.replace(self._folder / f"{pack_id}.pack", path)
             folders.add(path.parent)
+        self._complete = []
         with storage_errors("sync", store.path):
             for folder in (*sorted(folders), store.path):
                 sync_folder(folder)

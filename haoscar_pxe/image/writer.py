@@ -161,6 +161,22 @@ class GenerationWriter:
         self._entry_count += len(entries)
         self._pages.append(ref)
 
+    def keep(self) -> int:
+        """Put what was added into the repository, durably, whether a commit follows or not.
+
+        No generation needs these packs yet: the next writer knows their chunks, a prune removes
+        them. Does nothing after a write that failed. Returns the bytes of all packs of this
+        writer so far. Raises StorageError.
+        """
+        every = (self._data, self._sealed, self._meta)
+        if self._is_intact:
+            self._is_intact = False
+            for packs in every:
+                packs.close()
+                packs.publish(self._store)
+            self._is_intact = True
+        return sum(packs.packed_bytes for packs in every)
+
     def commit(self, record: Record, signer: SigningKey) -> Manifest:
         """Make the generation exist, durably. Raises StorageError, MalformedTreeError.
 

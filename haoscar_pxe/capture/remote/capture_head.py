@@ -1,8 +1,9 @@
 """Captures another machine over ssh: its agent reads, hashes and compresses, this side stores.
 
 Steps: bring the agent bundle there, lock the image, start the agent, take in what it sends, sign
-and commit. Only chunks that the repository lacks travel. Until the commit nothing is visible; a
-connection that breaks leaves what was there before.
+and commit. Only chunks that the repository lacks travel. Until the commit no generation is visible.
+What came is put into the repository every few seconds and when the connection breaks, so the next
+attempt, here or by another command, need not have it sent again.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import shlex
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from subprocess import Popen, TimeoutExpired
@@ -21,22 +22,29 @@ from msgspec import structs
 
 from haoscar_pxe.capture.capture import BY_CONFIGURATION, CaptureOptions
 from haoscar_pxe.capture.files.taking import Taken
+from haoscar_pxe.capture.hooks import Hooks
 from haoscar_pxe.capture.remote.channel import Channel, CutOffError
+from haoscar_pxe.capture.remote.course import PAUSES_S, Course, CutShortError, persevere
 from haoscar_pxe.capture.remote.delivery import PLACE, AgentBundle, Delivered, deliver
 from haoscar_pxe.capture.remote.messages import FromHead, Request
 from haoscar_pxe.capture.remote.receiver import PageOf, Receiver
 from haoscar_pxe.capture.remote.ssh import SSH_FAILED, Ssh
 from haoscar_pxe.capture.report import CaptureReport, report_of
 from haoscar_pxe.command import Run, converse, last_words, run
-from haoscar_pxe.errors import CaptureError, HaoscarError, IntegrityError, WireError
+from haoscar_pxe.errors import HaoscarError, IntegrityError, WireError
 from haoscar_pxe.image.entry import Entry
+from haoscar_pxe.image.manifest import Manifest
 from haoscar_pxe.image.progress import Progress
 from haoscar_pxe.image.reader import ChunkReader
 from haoscar_pxe.image.repository import Repository
 from haoscar_pxe.image.signing import SigningKey, TrustedKeys
+from haoscar_pxe.image.writer import GenerationWriter
 
 ENDS_WITHIN_S: Final = 30.0
 """How long ssh may take to end when all was said."""
+KEEP_EVERY_S: Final = 15.0
+"""So much of what came is lost at most when this process is killed. A fast line fills whole packs
+meanwhile, a slow one makes small packs; one fsync in this time costs neither of them anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,28 +63,55 @@ def capture_remote(
     signer: SigningKey,
     progress: Progress,
     run: Run = run,
+    pauses_s: Sequence[float] = PAUSES_S,
 ) -> CaptureReport:
-    """Capture the head and commit.
+    """Capture the head and commit; after a cut, try again while that gets further.
 
+    A head with hooks is asked once: those of the agent that was cut off may still have to run, and
+    would undo what the hooks of the next one do.
     Raises SshError (not reached or let in, or the connection broke), CaptureError (the head
     cannot be captured, in its agent's words), BusyError, StorageError; WireError and
     IntegrityError when the agent breaks the rules of `remote_messages.py`.
     """
-    began, created_ns = time.monotonic(), time.time_ns()
-    delivered = deliver(bundle, head.ssh, run, head.place)
-    request = _request(options, delivered)
+    course = Course(progress)
+    began = time.monotonic()
+
+    def attempt() -> CaptureReport:
+        delivered = deliver(bundle, head.ssh, run, head.place)
+        taken, manifest = _capture(options, delivered, bundle, repository, signer, course)
+        return report_of(taken, manifest, time.monotonic() - began, course.received_bytes)
+
+    return persevere(attempt, course, () if options.hooks != Hooks() else pauses_s)
+
+
+def _capture(
+    options: CaptureOptions,
+    delivered: Delivered,
+    bundle: AgentBundle,
+    repository: Repository,
+    signer: SigningKey,
+    course: Course,
+) -> tuple[Taken, Manifest]:
+    """One attempt. What came before a cut stays in the repository."""
+    created_ns = time.time_ns()
     with repository.writer(options.image) as writer:
         # Under the writer's lock: nobody prunes what is found here to be known.
         believed = options.trusted or TrustedKeys.of(signer.public)
         page_of = _pages_of_parent(repository, options.image, believed)
-        receiver = Receiver(writer, page_of, options.sealing.key, progress)
+        receiver = Receiver(writer, page_of, options.sealing.key, course)
         with _agent(delivered, bundle) as channel:
-            channel.send(request)
-            taken = _receive(channel, receiver)
+            try:
+                channel.send(_request(options, delivered))
+                taken = _receive(channel, receiver, writer)
+            except CutOffError:
+                _take_rest(channel, receiver)
+                course.kept_bytes += writer.keep()
+                raise
+            finally:
+                course.received_bytes += channel.received_bytes
         # Which generation is the newest is a matter of this machine's clock.
         record = structs.replace(taken.record, created_ns=created_ns)
-        manifest = writer.commit(record, signer)
-    return report_of(taken, manifest, time.monotonic() - began, channel.received_bytes)
+        return taken, writer.commit(record, signer)
 
 
 def _request(options: CaptureOptions, delivered: Delivered) -> Request:
@@ -147,12 +182,23 @@ def _agent(delivered: Delivered, bundle: AgentBundle) -> Iterator[Channel[FromHe
             _end(process)
 
 
-def _receive(channel: Channel[FromHead], receiver: Receiver) -> Taken:
+def _receive(channel: Channel[FromHead], receiver: Receiver, writer: GenerationWriter) -> Taken:
+    kept = time.monotonic()
     while receiver.taken is None:
         answer = receiver.receive(channel.receive())
         if answer is not None:
             channel.send(answer)
+        if time.monotonic() - kept >= KEEP_EVERY_S:
+            writer.keep()
+            kept = time.monotonic()
     return receiver.taken
+
+
+def _take_rest(channel: Channel[FromHead], receiver: Receiver) -> None:
+    """What had arrived when sending failed; nobody is there to be answered any more."""
+    with suppress(CutOffError):
+        while receiver.taken is None:
+            receiver.receive(channel.receive())
 
 
 def _cut_off(error: CutOffError, ssh: Ssh, process: Popen[bytes], errors: BinaryIO) -> HaoscarError:
@@ -162,9 +208,9 @@ def _cut_off(error: CutOffError, ssh: Ssh, process: Popen[bytes], errors: Binary
     words = last_words(errors.read())
     if process.returncode == SSH_FAILED:
         return ssh.failed(words)
-    return CaptureError(
-        f"the capture of {ssh.host} ended in the middle, nothing was stored: {error}\n{words}",
-        hint="look at the head (memory, its log), and run it again",
+    return CutShortError(
+        f"the capture of {ssh.host} ended in the middle, no generation was made: {error}\n{words}",
+        hint="look at the head (memory, its log), and run it again: what came need not come twice",
     )
 
 

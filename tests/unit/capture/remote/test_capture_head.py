@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import random
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,16 @@ exec 3<&- </dev/null
 dd bs=65536 count=30 <'{fifo}' 2>/dev/null
 exit 0"""
 """A broken connection: both directions end at once, and the agent lives on."""
+CUT_AT_FIRST = """\
+cut=$(head -n 1 '{cuts}'); sed -i 1d '{cuts}'
+if [ -n "$cut" ]; then
+    fifo='{cuts}'-$$; mkfifo "$fifo"; exec 3<&0
+    sh -c "$command" <&3 >"$fifo" 2>/dev/null 3<&- &
+    exec 3<&- </dev/null
+    stdbuf -o0 head -c "$cut" <"$fifo"
+    exit 255
+fi"""
+"""Each connection is cut after so many bytes as its line of the file says, then none is."""
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +95,13 @@ class Taking:
         self._folder = folder
 
     def __call__(
-        self, tree: Path, *, lines: str = "", hooks: Hooks | None = None, layout: Path | None = None
+        self,
+        tree: Path,
+        *,
+        lines: str = "",
+        hooks: Hooks | None = None,
+        layout: Path | None = None,
+        pauses_s: Sequence[float] = (),
     ) -> CaptureReport:
         """lines: of the stand-in for ssh, run instead of the agent where they exit."""
         before = AGENT_ONLY.format(lines=lines) if lines else ""
@@ -91,7 +109,9 @@ class Taking:
             root=tree, image="primary", sealing=SEALING, hooks=hooks or Hooks(), layout_file=layout
         )
         head = Head(local_ssh(self._folder, before), self._place)
-        return capture_remote(options, head, self._bundle, self._repository, KEY, Silence())
+        return capture_remote(
+            options, head, self._bundle, self._repository, KEY, Silence(), pauses_s=pauses_s
+        )
 
 
 def nothing_is_left(repository: Repository) -> bool:
@@ -174,13 +194,62 @@ def test_a_connection_that_is_cut_leaves_nothing_and_after_hooks_run(
 ) -> None:
     done = tree.parent / "done"
     hooks = Hooks((), (("mkdir", str(done)),))
-    with pytest.raises(CaptureError, match="ended in the middle, nothing was stored"):
+    with pytest.raises(CaptureError, match="ended in the middle, no generation was made"):
         taking(tree, lines=CUT_AFTER_2_MB.format(fifo=tree.parent / "fifo"), hooks=hooks)
     assert nothing_is_left(repository)
     deadline = time.monotonic() + 20
     while not done.is_dir():  # the agent is nobody's child any more, as on a head that is cut off
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def cut_after(folder: Path, cuts: Sequence[int]) -> str:
+    (folder / "cuts").write_text("".join(f"{cut}\n" for cut in cuts))
+    return CUT_AT_FIRST.format(cuts=folder / "cuts")
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    """A tree of 6 MiB in small pieces."""
+    root = tmp_path / "many"
+    root.mkdir()
+    for number in range(96):
+        (root / f"{number}").write_bytes(os.urandom(64 << 10))
+    return root
+
+
+def test_a_capture_that_is_cut_goes_on_where_it_was(
+    taking: Taking, repository: Repository, many: Path, tmp_path: Path
+) -> None:
+    size_bytes = 6 << 20
+    cuts = [random.randrange(1 << 20, 2 << 20) for _ in range(3)]
+    report = taking(many, lines=cut_after(tmp_path, cuts), pauses_s=(0.0, 0.0))
+    assert (tmp_path / "cuts").read_text() == ""
+    assert sum(cuts) > 3 << 20
+    assert size_bytes < report.received_bytes < 1.2 * size_bytes, cuts
+    assert compare(entries(report.manifest, ChunkReader(repository.store)), many, Silence()) == []
+
+
+def test_what_came_before_a_cut_is_not_sent_to_the_next_command(
+    taking: Taking, repository: Repository, many: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(SshError):
+        taking(many, lines=cut_after(tmp_path, [4 << 20]))
+    assert nothing_is_left(repository)
+    assert taking(many).received_bytes < 2.3 * (1 << 20)
+
+
+def test_a_head_with_hooks_is_not_asked_again_by_itself(
+    taking: Taking, many: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(SshError):
+        taking(
+            many,
+            lines=cut_after(tmp_path, [3 << 20, 3 << 20]),
+            hooks=Hooks((("true",),)),
+            pauses_s=(0.0, 0.0),
+        )
+    assert (tmp_path / "cuts").read_text() == f"{3 << 20}\n"
 
 
 def test_an_agent_that_is_killed_is_told_with_its_last_words(
