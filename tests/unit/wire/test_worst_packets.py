@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,8 +18,8 @@ from haoscar_pxe.wire.dhcp_options import MAGIC_COOKIE
 from haoscar_pxe.wire.tftp_options import Limits, negotiate
 
 MOST_S = 0.001
-TRIES = 20
-"""The best of them counts: other programs run meanwhile."""
+TRIES = 100
+"""The best of them counts: other programs run meanwhile, and share the processor's caches."""
 HEADER = bytes([1, 1, 6, 0]) + bytes(24) + b"\2\0\0\0\0\1".ljust(16, b"\0")
 AREA = LONGEST_DHCP - len(HEADER) - 64 - 128 - len(MAGIC_COOKIE)
 TYPE = b"\x35\1\1"
@@ -53,14 +54,20 @@ TFTP = {
 
 
 def best_s(decode: Callable[[bytes], object], datagram: bytes) -> float:
-    return min(once_s(decode, datagram) for _ in range(TRIES))
+    """Of processor time; whoever counts the lines that are covered has to wait meanwhile."""
+    tracing = sys.gettrace()
+    sys.settrace(None)
+    try:
+        return min(once_s(decode, datagram) for _ in range(TRIES))
+    finally:
+        sys.settrace(tracing)
 
 
 def once_s(decode: Callable[[bytes], object], datagram: bytes) -> float:
-    began = time.perf_counter()
+    began = time.thread_time()
     with suppress(WireError):
         decode(datagram)
-    return time.perf_counter() - began
+    return time.thread_time() - began
 
 
 def asked_by_dhcp(datagram: bytes) -> object:
