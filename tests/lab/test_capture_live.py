@@ -84,6 +84,7 @@ class Lab:
             self.repository,
             KEY,
             progress or Silence(),
+            pauses_s=(1.0,),
         )
 
 
