@@ -63,6 +63,8 @@ VIRTUAL: Final = "10.77.0.100"
 ORPHAN: Final = "orphan"
 COVERED_WITHIN_S: Final = 180.0
 RESUMES_WITHIN_S: Final = 30.0
+LEARNS_WITHIN_S: Final = 60.0
+"""A head whose sshd answers may have heard of nobody yet, with two machines on two processors."""
 ASK_EVERY_S: Final = 0.02
 ANSWER_WITHIN_S: Final = 0.2
 
@@ -215,7 +217,7 @@ class Takeover:
         with step("switch the old primary on again"):
             primary.power_on()
             await_active(state, "standby")
-            self._returned = _status(primary)["unwilling"]
+            self._returned = _why_unwilling(primary)
             narrator.detail(f"it is passive: {self._returned}")
         if self._afterwards is not None:
             self._afterwards(up, primary)
@@ -317,6 +319,16 @@ def until_page(net: Network) -> float:
         else:
             return time.monotonic() - began
     raise RehearsalError(f"nobody serves the page {passed:.0f} s after the primary's death")
+
+
+def _why_unwilling(primary: LiveHead) -> str:
+    """What the monitor on the primary says of itself once it heard of its successor, or ""."""
+    deadline = time.monotonic() + LEARNS_WITHIN_S
+    while True:
+        found = _status(primary)
+        if found["was_replaced"] or time.monotonic() > deadline:
+            return str(found["unwilling"])
+        time.sleep(ASK_EVERY_S)
 
 
 def _status(primary: LiveHead) -> dict[str, Any]:
