@@ -176,7 +176,7 @@ def _agent(delivered: Delivered, bundle: AgentBundle) -> Iterator[Channel[FromHe
             raise _cut_off(error, ssh, process, errors) from error
         except (WireError, IntegrityError) as error:
             raise WireError(
-                f"the agent on {ssh.host} broke the rules, nothing was stored: {error}"
+                f"the agent on {ssh.host} broke the rules, no generation was made: {error}"
             ) from error
         finally:
             _end(process)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from haoscar_pxe.boot.bundle import build_bundle
 from haoscar_pxe.capture.capture import CaptureOptions, capture
 from haoscar_pxe.capture.hooks import Hooks
+from haoscar_pxe.capture.remote import capture_head
 from haoscar_pxe.capture.remote.capture_head import Head, capture_remote
 from haoscar_pxe.capture.remote.delivery import AgentBundle
 from haoscar_pxe.capture.remote.ssh import Ssh, SshError
@@ -49,6 +51,16 @@ if [ -n "$cut" ]; then
     exit 255
 fi"""
 """Each connection is cut after so many bytes as its line of the file says, then none is."""
+
+PAUSE_AFTER = """\
+mkfifo '{fifo}'; exec 3<&0
+sh -c "$command" <&3 >'{fifo}' 2>/dev/null 3<&- &
+exec 3<&- <'{fifo}'
+stdbuf -o0 head -c {size}
+touch '{received}'
+for _ in $(seq 200); do [ "$(ps -o ppid= $$)" -eq $PPID ] || exit 255; sleep 0.05; done
+exit 255"""
+"""A line that stands still after so many bytes, until the process that called ssh is gone."""
 
 
 @pytest.fixture(scope="module")
@@ -208,6 +220,11 @@ def cut_after(folder: Path, cuts: Sequence[int]) -> str:
     return CUT_AT_FIRST.format(cuts=folder / "cuts")
 
 
+def pause_after(folder: Path, size_bytes: int, received: Path) -> str:
+    """The connection brings so many bytes and no more, for as long as the other side lives."""
+    return PAUSE_AFTER.format(fifo=folder / "paused", size=size_bytes, received=received)
+
+
 @pytest.fixture
 def many(tmp_path: Path) -> Path:
     """A tree of 6 MiB in small pieces."""
@@ -236,6 +253,27 @@ def test_what_came_before_a_cut_is_not_sent_to_the_next_command(
     with pytest.raises(SshError):
         taking(many, lines=cut_after(tmp_path, [4 << 20]))
     assert nothing_is_left(repository)
+    assert taking(many).received_bytes < 2.3 * (1 << 20)
+
+
+def test_what_came_before_this_process_was_killed_is_not_sent_again(
+    taking: Taking, many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capture_head, "KEEP_EVERY_S", 0.0)
+    received = tmp_path / "received"
+    child = os.fork()
+    if child == 0:
+        try:
+            taking(many, lines=pause_after(tmp_path, 4 << 20, received))
+        finally:
+            os._exit(1)
+    deadline = time.monotonic() + 60
+    while not received.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    time.sleep(0.5)  # what the pipe still holds is taken in
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
     assert taking(many).received_bytes < 2.3 * (1 << 20)
 
 
