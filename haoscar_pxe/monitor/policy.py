@@ -8,10 +8,15 @@ have the same trouble, nothing moves.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from haoscar_pxe.monitor.candidate import WAS_REPLACED
 from haoscar_pxe.monitor.past import Past
 from haoscar_pxe.monitor.reports import PeerReport
+
+DEAD_AFTER_MS: Final = 10_000
+"""A head that came back too often waits no longer for one that is silent so long: that one is dead
+or cut off, where a stall of seconds would only be one more move between the two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,13 @@ class Circumstances:
     @property
     def waits(self) -> bool:
         """Whether a head that was replaced waits for a person."""
-        return not self.rejoins or self.is_flapping
+        return not self.rejoins or (self.is_flapping and not self.has_lost_the_other)
+
+    @property
+    def has_lost_the_other(self) -> bool:
+        """Whether the other head is silent on every network, for long or since this one started."""
+        silent_ms = self.other.heard_ms if self.other else (0,)
+        return all(each < 0 or each >= DEAD_AFTER_MS for each in silent_ms)
 
     @property
     def can_fail_back(self) -> bool:

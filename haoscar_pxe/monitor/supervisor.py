@@ -286,7 +286,7 @@ class Monitor:
         if self._circumstances().is_flapping:
             limit, window_s = self._config.rejoin_limit, self._config.rejoin_window_s
             said = f"came back by itself as often as it may ({limit} in {window_s} s)"
-            hint = "replaced again, it waits for 'haoscar-pxe failover rejoin'"
+            hint = "replaced again, it waits for 'rejoin', or for the other head's death"
             self._history.note("flapping", f"{said}; {hint}", epoch, "alert")
 
     async def _announce_again(self) -> None:

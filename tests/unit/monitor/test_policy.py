@@ -59,6 +59,21 @@ def test_a_head_that_came_back_by_itself_too_often_waits_for_the_administrator()
     assert unwilling(replace(back, rejoined=3, past=Past("primary"))) == ""
 
 
+@pytest.mark.parametrize(
+    ("heard_ms", "waits"),
+    [((5,), True), ((9_999,), True), ((10_000, 5), True), ((10_000, -1), False), ((-1,), False)],
+)
+def test_a_head_that_came_back_too_often_serves_once_the_other_is_dead(
+    heard_ms: tuple[int, ...], waits: bool
+) -> None:
+    other = replace(WELL, is_fresh=False, heard_ms=heard_ms)
+    past = Past("primary", Tenures(7, 9))
+    back = replace(PASSIVE, past=past, rejoins=True, rejoin_limit=3, rejoined=3, other=other)
+    assert back.waits == bool(unwilling(back)) == waits
+    assert replace(back, rejoins=False).waits
+    assert replace(back, other=None).waits, "its keeper said nothing yet"
+
+
 def test_a_head_that_is_replaced_again_after_it_was_settled_waits_again() -> None:
     past = Past("primary", Tenures(11, 12), settled=9)
     assert "was replaced" in unwilling(replace(PASSIVE, past=past))
