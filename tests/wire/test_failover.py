@@ -169,8 +169,13 @@ def test_the_primary_gets_it_back_by_itself_but_not_again_and_again(tmp_path: Pa
         assert not ground.wait_active("primary", within_s=3)
         text = refused(ground, "primary", "status")
         assert "came back by itself 1 time of late; 'haoscar-pxe failover rejoin'" in text
-        command(ground, "primary", "rejoin")
-        assert ground.wait_active("primary", within_s=15), ground.logs()
+        ground.hosts["standby"].die()
+        assert not ground.wait_active("primary", within_s=5), "it may be a stall"
+        assert ground.wait_active("primary", within_s=15), "somebody must serve"
+        ground.hosts["standby"].reboot()
+        assert not ground.wait_well(within_s=5), "the standby came back by itself before"
+        command(ground, "standby", "rejoin")
+        assert ground.wait_well() == "primary", ground.logs()
 
 
 def test_a_head_in_maintenance_takes_nothing(ground: Ground) -> None:
