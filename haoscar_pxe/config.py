@@ -7,6 +7,7 @@ file with its comments.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from typing import Literal
@@ -97,7 +98,7 @@ class ServeConfig:
     @property
     def url(self) -> str:
         """Base of every HTTP path this server answers."""
-        return f"http://{self.ip.ip}:{self.http_port}"
+        return _url(self.address, self.http_port)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +196,11 @@ _SECTIONS = (
     *("paths", "serve", "install", "capture", "secrets", "retention", "sync"),
     *("failover", "twin", "head", "identity"),
 )
+
+
+@lru_cache(maxsize=8)
+def _url(address: str, port: int) -> str:
+    return f"http://{ipv4_interface(address).ip}:{port}"
 
 
 def load(path: Path) -> Config:

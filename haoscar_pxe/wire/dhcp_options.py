@@ -7,8 +7,9 @@ agents). What an option's bytes mean is its reader's business.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final
 
 from haoscar_pxe.errors import WireError
@@ -19,6 +20,9 @@ MOST_PIECES: Final = 288
 """In one field: there are 254 codes, and long options come in pieces of 255. A datagram of nothing
 but empty options would take longer than a millisecond."""
 _PADS: Final = re.compile(rb"\0+")
+_END: Final = b"\xff"
+STRINGS_KEPT: Final = 256
+"""Machines of one kind say the same of themselves; each text is read once."""
 
 
 class OptionCode(IntEnum):
@@ -86,10 +90,10 @@ def _split_field(field: bytes) -> list[tuple[int, bytes]]:
     pieces = []
     position = 0
     while position < len(field) and field[position] != OptionCode.END:
-        if pads := _PADS.match(field, position):
-            position = pads.end()
-            continue
         code = field[position]
+        if code == OptionCode.PAD:
+            position = _end_of_pads(field, position)
+            continue
         position += 1
         length = field[position] if position < len(field) else -1
         value = field[position + 1 : position + 1 + length]
@@ -100,6 +104,11 @@ def _split_field(field: bytes) -> list[tuple[int, bytes]]:
             raise WireError(f"more than {MOST_PIECES} DHCP options in one field")
         position += 1 + length
     return pieces
+
+
+def _end_of_pads(field: bytes, position: int) -> int:
+    pads = _PADS.match(field, position)
+    return pads.end() if pads else position
 
 
 def _join(pieces: list[tuple[int, bytes]]) -> dict[int, bytes]:
@@ -115,8 +124,7 @@ def encode_fields(options: Mapping[int, bytes]) -> bytes:
     RFC 3046 section 2.2 wants option 82 to be the last; RFC 2131 puts 53 first only by custom,
     but old ROMs look for it there. Raises WireError for a code that no option can have.
     """
-    field = b"".join(encode_option(code, options[code]) for code in sorted(options, key=_place))
-    return field + bytes([OptionCode.END])
+    return b"".join([encode_option(code, options[code]) for code in _in_order(options)]) + _END
 
 
 def fields_bytes(options: Mapping[int, bytes]) -> int:
@@ -125,10 +133,15 @@ def fields_bytes(options: Mapping[int, bytes]) -> int:
     return sum(map(len, options.values())) + 2 * pieces + 1
 
 
-def _place(code: int) -> tuple[int, int]:
-    if code == OptionCode.MESSAGE_TYPE:
-        return (0, code)
-    return (2 if code == OptionCode.RELAY_AGENT_INFORMATION else 1, code)
+def _in_order(codes: Iterable[int]) -> list[int]:
+    ordered = sorted(codes)
+    if OptionCode.MESSAGE_TYPE in ordered:
+        ordered.remove(OptionCode.MESSAGE_TYPE)
+        ordered.insert(0, OptionCode.MESSAGE_TYPE)
+    if OptionCode.RELAY_AGENT_INFORMATION in ordered:
+        ordered.remove(OptionCode.RELAY_AGENT_INFORMATION)
+        ordered.append(OptionCode.RELAY_AGENT_INFORMATION)
+    return ordered
 
 
 def encode_option(code: int, value: bytes) -> bytes:
@@ -139,10 +152,13 @@ def encode_option(code: int, value: bytes) -> bytes:
     """
     if not OptionCode.PAD < code < OptionCode.END:
         raise WireError(f"a DHCP option cannot have the code {code}: 1 to 254")
-    pieces = [value[i : i + LONGEST_PIECE] for i in range(0, len(value), LONGEST_PIECE)] or [b""]
+    if len(value) <= LONGEST_PIECE:
+        return bytes((code, len(value))) + value
+    pieces = [value[i : i + LONGEST_PIECE] for i in range(0, len(value), LONGEST_PIECE)]
     return b"".join(bytes([code, len(piece)]) + piece for piece in pieces)
 
 
+@lru_cache(maxsize=STRINGS_KEPT)
 def text(value: bytes) -> str:
     r"""An option's string as ASCII for people and comparisons, without the NULs some clients add.
 
@@ -154,6 +170,7 @@ def text(value: bytes) -> str:
     return value[:LONGEST_PIECE].rstrip(b"\0").decode("ascii", "backslashreplace")
 
 
+@lru_cache(maxsize=STRINGS_KEPT)
 def user_class(value: bytes) -> str:
     r"""Option 77: RFC 3004 has a length before each class; iPXE and others send the bare name.
 

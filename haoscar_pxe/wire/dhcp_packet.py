@@ -57,6 +57,9 @@ class MessageType(IntEnum):
     INFORM = 8
 
 
+_MESSAGE_TYPES: Final = {bytes([each]): each for each in MessageType}
+
+
 @dataclass(frozen=True, slots=True)
 class Packet:
     """One DHCP or BOOTP packet.
@@ -85,8 +88,7 @@ class Packet:
     @property
     def message_type(self) -> MessageType | None:
         """Option 53; None for BOOTP and for a type that RFC 2131 does not know."""
-        value = self.options.get(OptionCode.MESSAGE_TYPE, b"")
-        return MessageType(value[0]) if len(value) == 1 and 1 <= value[0] <= 8 else None
+        return _MESSAGE_TYPES.get(self.options.get(OptionCode.MESSAGE_TYPE, b""))
 
     @property
     def is_bootp(self) -> bool:

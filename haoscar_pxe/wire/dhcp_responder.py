@@ -59,6 +59,13 @@ class Answered(StrEnum):
     BOOTREPLY = "BOOTREPLY"
 
 
+_SAID: Final = {
+    Answered.OFFER: bytes([MessageType.OFFER]),
+    Answered.ACK: bytes([MessageType.ACK]),
+    Answered.NAK: bytes([MessageType.NAK]),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """All that a client may be given.
@@ -188,7 +195,7 @@ def _conversation(request: Packet, offer: Offer, kind: Answered) -> dict[int, by
     if kind is Answered.BOOTREPLY:
         return echoed
     return echoed | {
-        OptionCode.MESSAGE_TYPE: bytes([MessageType[kind.value]]),
+        OptionCode.MESSAGE_TYPE: _SAID[kind],
         OptionCode.SERVER_IDENTIFIER: offer.server_id.packed,
     }
 
