@@ -118,7 +118,7 @@ class TftpService:
         running = self._transfers.of_peer(peer)
         if running is None:
             return False
-        if running.filename == request.filename and running.transfer.is_untouched:
+        if running.request == request and running.transfer.may_be_under_way(self._loop.time()):
             return True
         self._transfers.drop(running, "the client asked for something else")
         return False
@@ -179,7 +179,7 @@ class TftpService:
                 source=source,
                 sender=Sender(),
                 peer=peer,
-                filename=request.filename,
+                request=request,
                 started_at=self._loop.time(),
             )
         )

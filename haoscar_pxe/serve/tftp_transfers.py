@@ -20,7 +20,7 @@ from haoscar_pxe.nodes.timeline import Happening, Kind
 from haoscar_pxe.serve.counters import Counters
 from haoscar_pxe.serve.segmentation import Sender
 from haoscar_pxe.serve.tftp_source import OpenSource
-from haoscar_pxe.wire.tftp_packet import ErrorCode
+from haoscar_pxe.wire.tftp_packet import ErrorCode, Request
 from haoscar_pxe.wire.tftp_transfer import Action, Failed, Finished, Send, Transfer, refusal
 
 log = logging.getLogger(__name__)
@@ -35,15 +35,20 @@ TICK_S: Final = 0.005  # a third of the shortest wait for an ACK
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A transfer and what belongs to it. filename: as asked for, for the log."""
+    """A transfer and what belongs to it. request: what it came of."""
 
     transfer: Transfer
     sock: socket.socket
     source: OpenSource
     sender: Sender
     peer: Peer
-    filename: str
+    request: Request
     started_at: float
+
+    @property
+    def filename(self) -> str:
+        """As asked for."""
+        return self.request.filename
 
 
 class Transfers:

@@ -27,6 +27,8 @@ from haoscar_pxe.wire.tftp_packet import (
 )
 
 SILENCE_S: Final = 30.0  # PXE ROMs give up long before
+RESTARTS_AFTER_S: Final = 1.0
+"""Who restarts without a word falls silent first: nobody waits less for an answer that is lost."""
 OACK_BLOCK: Final = 0  # RFC 2347: the OACK is acknowledged as block 0
 
 
@@ -85,10 +87,14 @@ class Transfer:
         """How much of the file the client has said to hold."""
         return min(max(0, self._acknowledged) * self._terms.blksize, self._size_bytes)
 
-    @property
-    def is_untouched(self) -> bool:
-        """Nothing was acknowledged yet, so the client may just be asking a second time."""
-        return self._acknowledged == (OACK_BLOCK - 1 if self._terms.oack else 0)
+    def may_be_under_way(self, now: float) -> bool:
+        """Whether its own request, coming once more, is an old one that changes nothing.
+
+        A client whose request waits in the queue of a busy server repeats it, and may be in the
+        middle of the file when the repetition is read.
+        """
+        is_untouched = self._acknowledged == (OACK_BLOCK - 1 if self._terms.oack else 0)
+        return is_untouched or now - self._heard_at < RESTARTS_AFTER_S
 
     def start(self, now: float) -> list[Action]:
         """The OACK, or the first block where no option was agreed."""

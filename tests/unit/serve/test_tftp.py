@@ -160,6 +160,34 @@ async def test_a_request_repeated_from_the_same_port_starts_one_transfer(
             assert client.peer == transfer
 
 
+async def test_a_repetition_that_waited_in_the_queue_does_not_end_the_transfer(
+    answers: FixedAnswers,
+) -> None:
+    async with serving(answers) as server:
+        with Client(server) as client:
+            listening = client.peer
+            await client.ask(Request("boot", "octet"))
+            transfer = client.peer
+            await client.ask(Ack(1))
+            client.peer = listening
+            client.send(Request("boot", "octet"))
+            client.peer = transfer
+            await asyncio.sleep(0.1)
+            assert isinstance(await client.ask(Ack(2)), Data)
+            assert client.peer == transfer
+
+
+async def test_the_same_file_on_other_terms_is_a_new_request(answers: FixedAnswers) -> None:
+    """Some ROMs ask for the size first, and then for the file, without a word in between."""
+    async with serving(answers) as server:
+        with Client(server) as client:
+            listening = client.peer
+            assert isinstance(await client.ask(Request("boot", "octet", (("tsize", "0"),))), Oack)
+            client.peer = listening
+            again = await client.ask(Request("boot", "octet", (("blksize", "1024"),)))
+            assert again == Oack((("blksize", "1024"),))
+
+
 async def test_a_new_request_from_the_same_port_replaces_the_transfer(
     answers: FixedAnswers,
 ) -> None:

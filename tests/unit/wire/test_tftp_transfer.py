@@ -327,3 +327,12 @@ def test_whatever_is_lost_or_doubled_the_file_arrives_whole(
             now = transfer.deadline
             actions = transfer.expired(now)
     assert bytes(reader.received) == content
+
+
+def test_a_client_that_restarts_has_been_silent_before() -> None:
+    transfer = sending(Content(b"x" * 2048), Terms())
+    transfer.start(0.0)
+    assert transfer.may_be_under_way(29.0), "nothing was acknowledged: it asks a second time"
+    ack(transfer, 1, 29.0)
+    assert transfer.may_be_under_way(29.9)
+    assert not transfer.may_be_under_way(30.0)
