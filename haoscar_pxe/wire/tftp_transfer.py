@@ -28,7 +28,7 @@ from haoscar_pxe.wire.tftp_packet import (
 
 SILENCE_S: Final = 30.0  # PXE ROMs give up long before
 RESTARTS_AFTER_S: Final = 1.0
-"""Who restarts without a word falls silent first: nobody waits less for an answer that is lost."""
+"""Who restarts without a word falls silent first, and asks until it is heard."""
 OACK_BLOCK: Final = 0  # RFC 2347: the OACK is acknowledged as block 0
 
 
