@@ -36,6 +36,7 @@ from haoscar_pxe.serve.counters import Counters
 from haoscar_pxe.serve.deltas import DeltaMakers
 from haoscar_pxe.serve.http_log import ANSWERS, SentFile, refused
 from haoscar_pxe.serve.metrics import CONTENT_TYPE, Metrics
+from haoscar_pxe.serve.patience import Patience
 from haoscar_pxe.serve.pieces import PackPieces
 
 log = logging.getLogger(__name__)
@@ -50,12 +51,14 @@ NO_TOKEN: Final = Refusal(401, "this needs the token of an install order, or of 
 NO_GENERATION: Final = Refusal(404, "there is no such generation")
 
 
-def make_application(answers: Answers, counters: Counters) -> web.Application:
+def make_application(answers: Answers, counters: Counters, patience: Patience) -> web.Application:
     """The application with all its routes; `runner` of `server.py` gives it a socket."""
     handlers = HttpService(answers, counters)
-    application = web.Application(client_max_size=LARGEST_BODY_BYTES, middlewares=[_boundary])
+    application = web.Application(
+        client_max_size=LARGEST_BODY_BYTES, middlewares=[_boundary, patience.watched]
+    )
     application[ANSWERS] = answers
-    application.on_cleanup.append(handlers.close)
+    application.on_cleanup.extend([handlers.close, patience.close])
     generation = _number("generation")
     application.add_routes(
         [

@@ -40,6 +40,9 @@ class SentFile(web.FileResponse):
         except (ConnectionError, asyncio.CancelledError):
             self.is_broken_off = True
             raise
+        except TimeoutError as error:  # nothing was taken for too long
+            self.is_broken_off = True
+            raise ConnectionAbortedError from error
 
 
 class RequestLog(AbstractAccessLogger):

@@ -18,6 +18,8 @@ class ServeOptions:
     tftp_windowsize: blocks that a TFTP client may have in flight.
     router_advertisement: answer IPv6 router solicitations with "no router here", which spares
     iPXE its 16 s wait for one.
+    patience_s: how long an HTTP client may take over a request's head, over its body, and without
+    taking any of what it is sent.
     grace_s: how long transfers under way may go on after a stop was asked for.
     twin: the address of the other server of the same nodes, None if there is none.
     gives_up_privileges: once everything is bound, keep the capabilities for files only.
@@ -35,6 +37,7 @@ class ServeOptions:
     mtu_bytes: int = 1500
     tftp_windowsize: int = 64
     router_advertisement: bool = False
+    patience_s: float = 60.0
     grace_s: float = 5.0
     gives_up_privileges: bool = False
     twin: IPv4Address | None = None

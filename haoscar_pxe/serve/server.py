@@ -25,6 +25,7 @@ from haoscar_pxe.serve.dhcp import DhcpRole, DhcpService
 from haoscar_pxe.serve.http import make_application
 from haoscar_pxe.serve.http_log import RequestLog, protocol_logger
 from haoscar_pxe.serve.options import Endpoints, ServeOptions
+from haoscar_pxe.serve.patience import Patience
 from haoscar_pxe.serve.privileges import give_up_privileges
 from haoscar_pxe.serve.router import RouterService, open_router
 from haoscar_pxe.serve.sockets import open_dhcp, open_http, open_tftp
@@ -121,7 +122,7 @@ async def serve(
 def _open(options: ServeOptions, stack: ExitStack) -> Sockets:
     """Every socket or none: the stack closes what was opened before the one that failed."""
     ip = str(options.address.ip)
-    http = stack.enter_context(open_http(ip, options.http_port))
+    http = stack.enter_context(open_http(ip, options.http_port, options.patience_s))
     tftp = stack.enter_context(open_tftp(ip, options.tftp_port)) if options.tftp else None
     dhcp = None
     if options.dhcp:
@@ -161,8 +162,9 @@ def _start_datagrams(
 async def _start_http(
     options: ServeOptions, answers: Answers, counters: Counters, sock: socket.socket
 ) -> web.AppRunner:
+    patience = Patience(options.patience_s, counters)
     runner = web.AppRunner(
-        make_application(answers, counters),
+        make_application(answers, counters, patience),
         access_log_class=RequestLog,
         logger=protocol_logger(counters),
         keepalive_timeout=KEEPALIVE_S,
@@ -170,6 +172,8 @@ async def _start_http(
     )
     await runner.setup()
     await web.SockSite(runner, sock).start()
+    assert runner.server is not None  # it was set up
+    patience.begin(runner.server)
     return runner
 
 

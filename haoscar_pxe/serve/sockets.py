@@ -52,11 +52,15 @@ def open_transfer(ip: str, peer: tuple[str, int]) -> socket.socket:
     return sock
 
 
-def open_http(ip: str, port: int) -> socket.socket:
-    """The listening TCP socket. SO_REUSEADDR here is only about connections in TIME_WAIT."""
+def open_http(ip: str, port: int, unread_s: float) -> socket.socket:
+    """The listening TCP socket. SO_REUSEADDR here is only about connections in TIME_WAIT.
+
+    unread_s: a connection ends whose peer takes nothing for so long.
+    """
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(unread_s * 1000))
         sock.bind((ip, port))
         sock.listen(1024)
     except OSError as error:

@@ -32,6 +32,7 @@ from haoscar_pxe.image.source import HttpSource
 from haoscar_pxe.nodes.asking import Reads
 from haoscar_pxe.serve.counters import Counters
 from haoscar_pxe.serve.http import make_application
+from haoscar_pxe.serve.patience import Patience
 from tests.bench.measure import BenchError
 from tests.unit.serve.fixed_answers import TOKEN, FixedAnswers
 
@@ -117,7 +118,9 @@ def relayed(answers: FixedAnswers) -> Iterator[tuple[str, Passed]]:
     thread.start()
 
     async def start() -> tuple[web.AppRunner, asyncio.Server]:
-        runner = web.AppRunner(make_application(answers, Counters()))
+        counters = Counters()
+        patience = Patience(30.0, counters)
+        runner = web.AppRunner(make_application(answers, counters, patience))
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()

@@ -22,7 +22,7 @@ def test_a_taken_tcp_port_names_who_holds_it() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ServeError, match=rf"HTTP .*port {port}/tcp .*pid {os.getpid()}\)"):
-            open_http("127.0.0.1", port)
+            open_http("127.0.0.1", port, 30.0)
 
 
 def test_a_second_server_does_not_share_the_dhcp_port() -> None:
@@ -43,7 +43,7 @@ def test_an_interface_that_is_not_there_is_named() -> None:
 
 def test_an_address_that_nobody_here_has_is_named() -> None:
     with pytest.raises(ServeError, match=r"192\.0\.2\.1: no interface of this machine has"):
-        open_http("192.0.2.1", 0)
+        open_http("192.0.2.1", 0, 30.0)
 
 
 def test_nobody_holds_a_free_port() -> None:
