@@ -165,6 +165,25 @@ async def raw(port: int, request: str) -> bytes:
         await writer.wait_closed()
 
 
+OVERLAPPING = ",".join(f"0-{end}" for end in range(1000))
+
+
+@pytest.mark.parametrize("path", ["/boot/primary/1/vmlinuz", f"/packs/{PACK_ID}.pack"])
+@pytest.mark.parametrize("ranges", [OVERLAPPING, "0-1,0-2", "-0", "5-1", "x", "0-" + "9" * 400])
+async def test_ranges_that_nobody_needs_cost_nothing(
+    answers: FixedAnswers, path: str, ranges: str
+) -> None:
+    """Each overlapping range would be the file once more: no answer is longer than the file."""
+    authorization = f"Authorization: Bearer {TOKEN}"
+    async with serving(answers) as server:
+        request = f"GET {path} HTTP/1.0\r\n{authorization}\r\nRange: bytes={ranges}"
+        reply = await raw(server.http_port, request)
+    assert reply.split()[1] in (b"200", b"206", b"400", b"416")
+    head, _, body = reply.partition(b"\r\n\r\n")
+    assert len(body) <= len(CONTENT)
+    assert b"multipart" not in head
+
+
 async def test_what_is_no_http_is_counted_and_harms_nobody(answers: FixedAnswers) -> None:
     async with serving(answers) as server:
         for request in ("\x16\x03\x01\x02\x00", "GET / HTTP/9.9", "GET", "A" * 9000, "\0\0"):
