@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
-from haoscar_pxe.capture.remote.ssh import SshError
+from haoscar_pxe.capture.remote.ssh import HostKeyError, SshError
 from haoscar_pxe.errors import CaptureError
 from haoscar_pxe.image.progress import Progress
 
@@ -74,8 +74,8 @@ def persevere(
     """Attempt it until it comes to its end.
 
     What fails before anything ever came is no broken line, and is raised at once; so is what is
-    neither SshError nor CutShortError. Else it is given up when nothing new was kept for all of the
-    pauses, or after ATTEMPTS_MAX; the last error is raised.
+    neither SshError nor CutShortError, and a host key that is suddenly another. Else it is given up
+    when nothing new was kept for all of the pauses, or after ATTEMPTS_MAX; the last error is raised.
     """
     in_vain = 0
     for _ in range(ATTEMPTS_MAX - 1):
@@ -83,6 +83,8 @@ def persevere(
         course.begin()
         try:
             return attempt()
+        except HostKeyError:
+            raise
         except (SshError, CutShortError) as error:
             in_vain = 0 if course.kept_bytes > before_bytes else in_vain + 1
             if not course.has_begun or in_vain >= len(pauses_s):

@@ -30,6 +30,10 @@ class SshError(CaptureError):
     """The head cannot be reached, or lets us not in."""
 
 
+class HostKeyError(SshError):
+    """Who answers cannot show the host key that is known of the head."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ssh:
     """How to reach the head.
@@ -67,7 +71,8 @@ class Ssh:
         """What ssh's last words mean, and what to do."""
         for sign, sentence, hint in _SIGNS:
             if sign in words:
-                return SshError(
+                kind = HostKeyError if sign in _OF_HOST_KEYS else SshError
+                return kind(
                     sentence.format(host=self.host) + f"\n{words}", hint=hint.format(host=self.host)
                 )
         return SshError(
@@ -75,14 +80,15 @@ class Ssh:
         )
 
 
+_OF_HOST_KEYS: Final = ("IDENTIFICATION HAS CHANGED", "Host key verification failed")
 _SIGNS: Final = (
     (
-        "IDENTIFICATION HAS CHANGED",
+        _OF_HOST_KEYS[0],
         "the host key of {host} is not the one that is known here",
         "if the head was installed anew, 'ssh-keygen -R' its name; else somebody stands between",
     ),
     (
-        "Host key verification failed",
+        _OF_HOST_KEYS[1],
         "the host key of {host} is not known here",
         "as this user, 'ssh {host} true' once, and compare the fingerprint it shows",
     ),

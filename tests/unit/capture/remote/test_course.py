@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from haoscar_pxe.capture.remote.course import ATTEMPTS_MAX, Course, CutShortError, persevere
-from haoscar_pxe.capture.remote.ssh import SshError
+from haoscar_pxe.capture.remote.ssh import HostKeyError, SshError
 from haoscar_pxe.errors import CaptureError
 
 
@@ -90,9 +90,10 @@ def test_what_never_began_is_not_tried_again() -> None:
     assert attempts.made == 1
 
 
-def test_what_is_no_cut_is_not_tried_again() -> None:
+@pytest.mark.parametrize("error", [CaptureError("the disk fails"), HostKeyError("another one")])
+def test_what_is_no_cut_is_not_tried_again(error: CaptureError) -> None:
     course = Course(Counting())
-    attempts = Attempts(course, [10, 20], CaptureError("the disk of the head fails"))
-    with pytest.raises(CaptureError, match="disk"):
+    attempts = Attempts(course, [10, 20], error)
+    with pytest.raises(CaptureError, match=str(error)):
         persevere(attempts, course, (0.0, 0.0), lambda _: None)
     assert attempts.made == 1

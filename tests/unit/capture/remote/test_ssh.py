@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from haoscar_pxe.capture.remote.ssh import Ssh, SshError
+from haoscar_pxe.capture.remote.ssh import HostKeyError, Ssh, SshError
 from haoscar_pxe.command import run
 from haoscar_pxe.errors import CommandError
 from tests.unit.capture.local_ssh import local_ssh
@@ -36,7 +36,7 @@ def test_a_script_that_fails_is_no_failure_of_ssh(tmp_path: Path) -> None:
         ("Host key verification failed.", "host key of root@primary is not known", "fingerprint"),
         (
             "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.",
-            "is not the one that is known",
+            "the host key of root@primary is not the one that is known",
             "ssh-keygen -R",
         ),
         ("ssh: Could not resolve hostname primary: Name or", "no address is known", "name"),
@@ -55,6 +55,7 @@ def test_a_failure_of_ssh_says_what_to_do(
     assert sentence in str(caught.value)
     assert words.splitlines()[0] in str(caught.value)
     assert hint in caught.value.hint
+    assert isinstance(caught.value, HostKeyError) == ("host key" in sentence)
 
 
 @pytest.mark.parametrize("host", ["", "-oProxyCommand=reboot"])
