@@ -74,8 +74,9 @@ def persevere(
     """Attempt it until it comes to its end.
 
     What fails before anything ever came is no broken line, and is raised at once; so is what is
-    neither SshError nor CutShortError, and a host key that is suddenly another. Else it is given up
-    when nothing new was kept for all of the pauses, or after ATTEMPTS_MAX; the last error is raised.
+    neither SshError nor CutShortError, and a host key that is suddenly another. Else it is given
+    up when nothing new was kept for all of the pauses, or after ATTEMPTS_MAX; the last error is
+    raised.
     """
     in_vain = 0
     for _ in range(ATTEMPTS_MAX - 1):
