@@ -25,6 +25,7 @@ import msgspec
 
 from haoscar_pxe.addresses import ipv4_address, ipv4_interface
 from haoscar_pxe.boot.addresses import Pool
+from haoscar_pxe.boot.administration import SiteAdministration
 from haoscar_pxe.boot.configurations import (
     GRUB_START,
     InstallFiles,
@@ -78,7 +79,7 @@ class BootAnswers:
     generation, made when they are not there yet. pool: None answers no stranger. leases: where the
     pool's are kept; None forgets them with the process. notebook: None notes nothing of
     who boots. mirrors: None lets nobody mirror. teller: None tells no other server of the nodes.
-    twin_url: of that one, "" for none.
+    twin_url: of that one, "" for none. administration: None has no API.
     """
 
     registry: Registry
@@ -95,6 +96,7 @@ class BootAnswers:
     mirrors: Mirrors | None = None
     teller: Teller | None = None
     twin_url: str = ""
+    administration: SiteAdministration | None = None
     now_ns: Callable[[], int] = time.time_ns
 
     def decision(self, mac: str) -> tuple[BootDecision, Node | None]:

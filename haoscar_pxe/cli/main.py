@@ -34,6 +34,7 @@ class _Program(LateGroup):
         "image",
         "key",
         "mirror",
+        "administrator",
         "sync",
         "node",
         "boot",

@@ -15,11 +15,12 @@ import msgspec
 from haoscar_pxe.cli.node_discover import discover
 from haoscar_pxe.cli.node_options import arming_for, for_option, uses_option
 from haoscar_pxe.cli.node_show import show
-from haoscar_pxe.cli.node_words import NEWEST, disk_words, public
+from haoscar_pxe.cli.node_words import NEWEST, disk_words
 from haoscar_pxe.cli.output import json_option, moment, print_json, print_table
 from haoscar_pxe.cli.site import Site, pass_site
 from haoscar_pxe.errors import NodeError
 from haoscar_pxe.nodes.declare import armed, checked, interface, new_node
+from haoscar_pxe.nodes.documents import public
 from haoscar_pxe.nodes.node import Interface, Node, NodeState, Role, Wipe
 from haoscar_pxe.nodes.timeline import TimelineFile
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from contextlib import closing
 
 import click
-import msgspec
 
-from haoscar_pxe.cli.node_words import NEWEST, disk_words, public
+from haoscar_pxe.cli.node_words import NEWEST, disk_words
 from haoscar_pxe.cli.output import json_option, moment, print_json, print_table, size
 from haoscar_pxe.cli.site import Site, pass_site
 from haoscar_pxe.nodes.boots import Boot, Moment, boots_of, condensed
+from haoscar_pxe.nodes.documents import with_timeline
 from haoscar_pxe.nodes.node import Interface, Node
-from haoscar_pxe.nodes.registry import RecordedEvent
 from haoscar_pxe.nodes.timeline import TimelineFile
 
 BAR_CHARACTERS = 20
@@ -31,15 +30,14 @@ def show(site: Site, name: str, boots: int, as_json: bool) -> None:
     What it asked, what it was told, what it fetched at which rate, and what it reported itself;
     the times are seconds from the boot's first question. With --json everything that is known.
     """
+    if as_json:
+        with closing(TimelineFile(site.config.paths.timeline)) as timeline:
+            print_json(with_timeline(site.registry, timeline, name))
+        return
     found = site.registry.get(name)
     events = site.registry.events(name)
     with closing(TimelineFile(site.config.paths.timeline)) as timeline:
         happenings = timeline.of(name)
-    if as_json:
-        seen = [msgspec.structs.asdict(each) for each in happenings]
-        reported = [_event(each) for each in events]
-        print_json({**public(found), "events": reported, "happenings": seen})
-        return
     interfaces = "; ".join(_interface_words(each) for each in found.interfaces)
     rows = [
         ["role", found.role],
@@ -74,10 +72,6 @@ def _arming_words(found: Node) -> str:
 def _interface_words(each: Interface) -> str:
     gateway = f" via {each.gateway}" if each.gateway else ""
     return f"{each.mac} {each.address}{gateway}{' as ' + each.name if each.name else ''}"
-
-
-def _event(each: RecordedEvent) -> dict[str, object]:
-    return {"at_ns": each.at_ns, **msgspec.structs.asdict(each.event)}
 
 
 def _moment_line(each: Moment, since_s: float) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from haoscar_pxe.boot.addresses import Pool
+from haoscar_pxe.boot.administration import SiteAdministration
 from haoscar_pxe.boot.answers import BootAnswers
 from haoscar_pxe.boot.artifacts import prepare
 from haoscar_pxe.boot.bundle import build_bundle
@@ -122,6 +123,9 @@ def boot_answers(site: Site, deltas: DeltaCache, notebook: Notebook | None = Non
         notebook=notebook,
         mirrors=Mirrors(paths.registry),
         teller=Teller(site.registry, is_second=site.config.twin.second),
+        administration=SiteAdministration.of(
+            site.registry, paths.strangers, paths.timeline, site.generations
+        ),
         twin_url=site.config.twin.url.rstrip("/"),
     )
 

@@ -23,8 +23,37 @@ from haoscar_pxe.nodes.asking import (
 from haoscar_pxe.nodes.timeline import Happening
 
 
+class Administration(Protocol):
+    """What administrators are told, as JSON without secrets; any may raise HaoscarError."""
+
+    def administrator(self, token: str) -> str | None:
+        """Whose token this is, None if nobody's."""
+        ...
+
+    def nodes(self) -> bytes:
+        """All nodes."""
+        ...
+
+    def node(self, name: str) -> bytes:
+        """One node with its events and happenings. Raises NodeError if unknown."""
+        ...
+
+    def strangers(self) -> bytes:
+        """Machines that ask and are no nodes."""
+        ...
+
+    def generations(self) -> bytes:
+        """The numbers of the generations of each image."""
+        ...
+
+
 class Answers(Protocol):
     """Decides what every asker is given. A name or token from the network may be anything."""
+
+    @property
+    def administration(self) -> Administration | None:
+        """What administrators are told; None: there is no API."""
+        ...
 
     def dhcp(self, asker: Asker) -> DhcpDecision:
         """What to tell it, or Silence."""

@@ -13,6 +13,7 @@
                                             mirror's for all
     GET  /health                            what was counted so far, as JSON
     GET  /metrics                           the same and the process, for Prometheus
+    GET  /v1/api/…                          for administrators (`api.py`)
 
 The token is sent as "Authorization: Bearer <token>" (RFC 6750). A refusal is one line of text.
 Answers are asked in threads: they may render, read the repository or wait for the registry.
@@ -32,6 +33,8 @@ from aiohttp.typedefs import Handler
 from haoscar_pxe.errors import HaoscarError
 from haoscar_pxe.nodes.asking import Reads, Refusal
 from haoscar_pxe.serve.answers import Answers
+from haoscar_pxe.serve.api import api_routes
+from haoscar_pxe.serve.bearer import bearer_token
 from haoscar_pxe.serve.counters import Counters
 from haoscar_pxe.serve.deltas import DeltaMakers
 from haoscar_pxe.serve.http_log import ANSWERS, SentFile, refused
@@ -79,6 +82,8 @@ def make_application(answers: Answers, counters: Counters, patience: Patience) -
             web.get("/metrics", handlers.metrics),
         ]
     )
+    if answers.administration is not None:
+        application.add_routes(api_routes(answers.administration))
     return application
 
 
@@ -117,7 +122,7 @@ class HttpService:
 
     async def sync_order(self, request: web.Request) -> web.StreamResponse:
         """The newest generation for an installed node, with its identity."""
-        answer = await asyncio.to_thread(self._answers.sync_order, _token(request))
+        answer = await asyncio.to_thread(self._answers.sync_order, bearer_token(request))
         if isinstance(answer, Refusal):
             return refused(answer)
         return web.Response(body=answer, content_type=JSON)
@@ -125,12 +130,12 @@ class HttpService:
     async def event(self, request: web.Request) -> web.StreamResponse:
         """What a node has to tell; 204 when it is recorded."""
         body = await request.read()
-        refusal = await asyncio.to_thread(self._answers.event, _token(request), body)
+        refusal = await asyncio.to_thread(self._answers.event, bearer_token(request), body)
         return web.Response(status=204) if refusal is None else refused(refusal)
 
     async def nodes(self, request: web.Request) -> web.StreamResponse:
         """Where all nodes stand, unless it is what the asker has already (RFC 9110, 304)."""
-        told = await asyncio.to_thread(self._answers.nodes, _token(request))
+        told = await asyncio.to_thread(self._answers.nodes, bearer_token(request))
         if told is None:
             return refused(Refusal(401, "this needs the token of the other server of these nodes"))
         tag, body = told
@@ -173,7 +178,7 @@ class HttpService:
 
     async def pack(self, request: web.Request) -> web.StreamResponse:
         """A pack or a range of it."""
-        token, pack_id = _token(request), request.match_info["pack_id"]
+        token, pack_id = bearer_token(request), request.match_info["pack_id"]
         if (piece := self.pieces.answer(request, token, pack_id)) is not None:
             return piece
         if (reads := await self._reads(request)) is None:
@@ -202,7 +207,7 @@ class HttpService:
         return None if reads.covers(request.match_info["image"]) else NO_GENERATION
 
     async def _reads(self, request: web.Request) -> Reads | None:
-        return await asyncio.to_thread(self._answers.reads, _token(request))
+        return await asyncio.to_thread(self._answers.reads, bearer_token(request))
 
 
 def _file(path: Path | None, what: str) -> web.StreamResponse:
@@ -217,12 +222,6 @@ def _number(name: str) -> str:
 
 def _generation(request: web.Request) -> tuple[str, int]:
     return request.match_info["image"], int(request.match_info["generation"])
-
-
-def _token(request: web.Request) -> str:
-    """The bearer token, "" if there is none."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 @web.middleware

@@ -18,6 +18,7 @@ from haoscar_pxe.nodes.asking import (
     Silence,
 )
 from haoscar_pxe.nodes.timeline import Happening
+from haoscar_pxe.serve.answers import Administration
 
 TOKEN = "letmein"
 TWIN_TOKEN = "the other server"
@@ -38,6 +39,7 @@ class FixedAnswers:
     leases: list[tuple[str, str]] = field(default_factory=list)
     keep: Callable[[], None] = lambda: None
     happenings: list[tuple[str, Happening]] = field(default_factory=list)
+    administration: Administration | None = None
     back: list[tuple[str, str, bool]] = field(default_factory=list)
 
     def dhcp(self, asker: Asker) -> DhcpDecision:
