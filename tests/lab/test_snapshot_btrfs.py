@@ -346,9 +346,10 @@ def test_a_capture_that_is_told_to_end_removes_its_snapshots(
     config, started = make(tmp_path), tmp_path / "started"
     hook = json.dumps([["sh", "-c", f"touch '{started}'; exec sleep 60"]])
     config.write_text(f'{config.read_text()}\n[[head]]\nimage = "primary"\nafter = {hook}\n')
+    as_usual = ["env", "--default-signal=HUP"]  # these tests may run below nohup
     program = [sys.executable, "-m", "haoscar_pxe.cli", "--config", str(config), "capture"]
     words = ["primary", "--root", str(disk), "--snapshot", "require"]
-    with subprocess.Popen([*program, *words], stderr=subprocess.DEVNULL) as child:
+    with subprocess.Popen([*as_usual, *program, *words], stderr=subprocess.DEVNULL) as child:
         deadline = time.monotonic() + 30
         while not started.exists():
             assert time.monotonic() < deadline
