@@ -110,9 +110,15 @@ class ServeError(HaoscarError):
 
 
 class NodeError(HaoscarError):
-    """The registry refuses: unknown node, an address or MAC given twice, a wrong value."""
+    """The registry refuses: an address or MAC given twice, a wrong value."""
 
     exit_status = 50
+
+
+class UnknownNodeError(NodeError):
+    """There is no node of that name."""
+
+    exit_status = 52
 
 
 class BootError(HaoscarError):

@@ -19,6 +19,7 @@ from haoscar_pxe.cli.node_words import NEWEST, disk_words
 from haoscar_pxe.cli.output import json_option, moment, print_json, print_table
 from haoscar_pxe.cli.site import Site, pass_site
 from haoscar_pxe.errors import NodeError
+from haoscar_pxe.nodes.changing import forget
 from haoscar_pxe.nodes.declare import armed, checked, interface, new_node
 from haoscar_pxe.nodes.documents import public
 from haoscar_pxe.nodes.node import Interface, Node, NodeState, Role, Wipe
@@ -185,9 +186,8 @@ def set_node(
 @pass_site
 def remove(site: Site, name: str) -> None:
     """Forget node NAME and what it reported. Its disk is not touched."""
-    gone = site.own_registry.remove(name)
     with closing(TimelineFile(site.config.paths.timeline)) as timeline:
-        timeline.forget(name)
+        gone = forget(site.own_registry, timeline, name)
     click.echo(f"{name} ({gone.boot_interface.mac}) is forgotten; it is a stranger from now on")
 
 

@@ -124,7 +124,11 @@ def boot_answers(site: Site, deltas: DeltaCache, notebook: Notebook | None = Non
         mirrors=Mirrors(paths.registry),
         teller=Teller(site.registry, is_second=site.config.twin.second),
         administration=SiteAdministration.of(
-            site.registry, paths.strangers, paths.timeline, site.generations
+            lambda: site.own_registry,
+            site.registry,
+            paths.strangers,
+            paths.timeline,
+            site.generations,
         ),
         twin_url=site.config.twin.url.rstrip("/"),
     )

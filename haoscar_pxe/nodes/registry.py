@@ -20,7 +20,7 @@ from pathlib import Path
 
 import msgspec
 
-from haoscar_pxe.errors import NodeError
+from haoscar_pxe.errors import NodeError, UnknownNodeError
 from haoscar_pxe.nodes.database import Database
 from haoscar_pxe.nodes.node import Node
 from haoscar_pxe.nodes.order import NodeEvent
@@ -164,7 +164,7 @@ def _get(connection: sqlite3.Connection, name: str) -> Node:
     if row:
         return _decode(row[0])
     known = [other for (other,) in connection.execute("SELECT name FROM nodes ORDER BY name")]
-    raise NodeError(
+    raise UnknownNodeError(
         f"there is no node '{name}'",
         hint=f"known: {', '.join(known)}" if known else "'haoscar-pxe node add' makes one",
     )

@@ -38,6 +38,18 @@ class Administration(Protocol):
         """One node with its events and happenings. Raises NodeError if unknown."""
         ...
 
+    def declare(self, name: str, body: bytes) -> bytes:
+        """Make a node known, or change it; what it is now. Raises WireError, NodeError."""
+        ...
+
+    def arm(self, name: str, body: bytes) -> bytes:
+        """Arm a node; what it is now. Raises WireError, NodeError."""
+        ...
+
+    def forget(self, name: str) -> bytes:
+        """Forget a node; what it was. Raises NodeError."""
+        ...
+
     def strangers(self) -> bytes:
         """Machines that ask and are no nodes."""
         ...

@@ -34,7 +34,10 @@ def config(tmp_path: Path) -> Path:
 def administration(config: Path) -> SiteAdministration:
     site = Site(config)
     paths = site.config.paths
-    return SiteAdministration.of(site.registry, paths.strangers, paths.timeline, site.generations)
+    own = lambda: site.own_registry  # noqa: E731
+    return SiteAdministration.of(
+        own, site.registry, paths.strangers, paths.timeline, site.generations
+    )
 
 
 @pytest.fixture
@@ -117,3 +120,80 @@ async def test_a_token_that_was_taken_away_opens_nothing_at_once(
     assert call(config, "administrator", "remove", "alice").exit_code == 0
     async with session.get("nodes") as response:
         assert response.status == 401
+
+
+CARD = {"mac": "52-54-00-00-00-21", "address": "10.77.0.21/24"}
+
+
+async def test_a_node_is_declared_changed_armed_and_forgotten(
+    session: aiohttp.ClientSession, administration: SiteAdministration
+) -> None:
+    async with session.put("nodes/second", json={"interfaces": [CARD]}) as response:
+        assert response.status == 200
+        made = await response.json()
+    assert (made["state"], made["order_token"]) == ("armed", "(hidden)")
+    assert made["interfaces"][0]["mac"] == "52:54:00:00:00:21"
+    told = {"interfaces": [CARD], "disk": "serial:X1"}
+    async with session.put("nodes/second", json=told) as response:
+        changed = await response.json()
+    assert changed == {**made, "disk": "serial:X1"}
+    async with session.post("nodes/second/arm", json={"for_s": 60, "orders": 1}) as response:
+        assert (await response.json())["arming"]["orders"] == 1
+    async with session.post("nodes/second/arm") as response:
+        assert (await response.json())["arming"]["orders"] == 3
+    administration.timeline.keep([("second", SEEN)])
+    async with session.delete("nodes/second") as response:
+        assert response.status == 200
+    assert administration.timeline.of("second") == []
+    async with session.delete("nodes/second") as response:
+        assert response.status == 404
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"\xff",
+        b"[" * 100_000,
+        b'{"a":' * 40_000,
+        b'{"interfaces":' + b"[" * 100_000,
+        b'{"interfaces": [], "state": "installed"}',
+    ],
+)
+async def test_a_body_that_is_no_declaration_is_400(
+    session: aiohttp.ClientSession, body: bytes
+) -> None:
+    async with session.put("nodes/second", data=body) as response:
+        assert response.status == 400
+        assert (await response.json()).keys() == {"error", "hint"}
+
+
+async def test_a_body_of_a_mebibyte_is_413(session: aiohttp.ClientSession) -> None:
+    async with session.put("nodes/second", data=bytes(1 << 20)) as response:
+        assert response.status == 413
+
+
+async def test_what_the_registry_refuses_is_409_in_its_own_words(
+    session: aiohttp.ClientSession,
+) -> None:
+    taken = {"mac": MAC, "address": "10.77.0.30/24"}
+    for told, words in (
+        ({"interfaces": [taken]}, "belongs to node standby"),
+        ({"interfaces": []}, "no interface"),
+        ({"interfaces": [CARD], "disk": "sda"}, "names no disk"),
+    ):
+        async with session.put("nodes/second", json=told) as response:
+            assert response.status == 409
+            assert words in (await response.json())["error"]
+
+
+async def test_who_has_no_token_changes_nothing(
+    session: aiohttp.ClientSession, administration: SiteAdministration
+) -> None:
+    before = administration.registry.nodes()
+    wrong = {"Authorization": "Bearer wrong"}
+    for method, path in (("PUT", "second"), ("DELETE", "standby"), ("POST", "standby/arm")):
+        async with session.request(method, f"nodes/{path}", headers=wrong, data=b"{}") as response:
+            assert response.status == 401
+    assert administration.registry.nodes() == before
