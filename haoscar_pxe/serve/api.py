@@ -22,8 +22,10 @@ import msgspec
 from aiohttp import web
 
 from haoscar_pxe.errors import HaoscarError, NodeError, UnknownNodeError, WireError
+from haoscar_pxe.nodes.changing import ArmRequest, Declaration
 from haoscar_pxe.serve.answers import Administration
 from haoscar_pxe.serve.bearer import bearer_token
+from haoscar_pxe.serve.openapi import Operation, description
 
 log = logging.getLogger(__name__)
 
@@ -32,20 +34,26 @@ NO_TOKEN: Final = NodeError(
     "this needs the token of an administrator",
     hint="'haoscar-pxe administrator add NAME' makes one; send it as 'Authorization: Bearer TOKEN'",
 )
+OPERATIONS: Final = (
+    Operation("GET", "/v1/api/nodes", "nodes", "All nodes"),
+    Operation("GET", "/v1/api/nodes/{name}", "node", "One node, its events and its boots"),
+    Operation("PUT", "/v1/api/nodes/{name}", "declare", "Declare or change a node", Declaration),
+    Operation("DELETE", "/v1/api/nodes/{name}", "forget", "Forget a node"),
+    Operation("POST", "/v1/api/nodes/{name}/arm", "arm", "Arm a node", ArmRequest, True),
+    Operation("GET", "/v1/api/strangers", "strangers", "Machines that ask and are no nodes"),
+    Operation("GET", "/v1/api/generations", "generations", "The generations of each image"),
+)
+
+
+async def describe(request: web.Request) -> web.Response:
+    """The description of the API, which is for everybody."""
+    return web.Response(body=description(OPERATIONS), content_type=JSON)
 
 
 def api_routes(administration: Administration) -> list[web.RouteDef]:
     """All routes of the API."""
     api = AdministrationApi(administration)
-    return [
-        web.get("/v1/api/nodes", api.nodes),
-        web.get("/v1/api/nodes/{name}", api.node),
-        web.put("/v1/api/nodes/{name}", api.declare),
-        web.delete("/v1/api/nodes/{name}", api.forget),
-        web.post("/v1/api/nodes/{name}/arm", api.arm),
-        web.get("/v1/api/strangers", api.strangers),
-        web.get("/v1/api/generations", api.generations),
-    ]
+    return [web.route(each.method, each.path, getattr(api, each.handler)) for each in OPERATIONS]
 
 
 class AdministrationApi:

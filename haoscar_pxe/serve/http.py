@@ -5,6 +5,7 @@
     GET  /v1/sync                           what an installed node is to become, as JSON; its token
     POST /v1/events                         a NodeEvent, as JSON; needs the order's token
     GET  /v1/nodes                          all nodes, as JSON, for a twin's token
+    GET  /v1/openapi.json                   what the API for administrators is (OpenAPI 3.1)
     GET  /images                            {image: [generation, …]}, as JSON
     GET  /images/<image>/<generation>.manifest
     GET  /images/<image>/<generation>.packs the ids of all packs of a generation, as JSON
@@ -33,7 +34,7 @@ from aiohttp.typedefs import Handler
 from haoscar_pxe.errors import HaoscarError
 from haoscar_pxe.nodes.asking import Reads, Refusal
 from haoscar_pxe.serve.answers import Answers
-from haoscar_pxe.serve.api import api_routes
+from haoscar_pxe.serve.api import api_routes, describe
 from haoscar_pxe.serve.bearer import bearer_token
 from haoscar_pxe.serve.counters import Counters
 from haoscar_pxe.serve.deltas import DeltaMakers
@@ -70,6 +71,7 @@ def make_application(answers: Answers, counters: Counters, patience: Patience) -
             web.get("/v1/sync", handlers.sync_order),
             web.post("/v1/events", handlers.event),
             web.get("/v1/nodes", handlers.nodes),
+            web.get("/v1/openapi.json", describe),
             web.get("/images", handlers.images),
             web.get(f"/images/{{image:{NAME}}}/{generation}.manifest", handlers.manifest),
             web.get(f"/images/{{image:{NAME}}}/{generation}.packs", handlers.packs_of),
