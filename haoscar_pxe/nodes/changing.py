@@ -7,10 +7,10 @@ than the type allows, is refused where it stands.
 from __future__ import annotations
 
 import time
-from typing import TypeVar
+from typing import Annotated, Final, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from haoscar_pxe.errors import UnknownNodeError, WireError
 from haoscar_pxe.nodes.arming import ARMED_FOR_S, ORDERS_PER_ARMING, new_arming
@@ -20,6 +20,7 @@ from haoscar_pxe.nodes.registry import Registry
 from haoscar_pxe.nodes.timeline import TimelineFile
 
 T = TypeVar("T")
+LONGEST_S: Final = 366 * 86_400.0
 
 
 class Declaration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -28,7 +29,7 @@ class Declaration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     interfaces: tuple[Interface, ...]
     role: Role = "standby"
     image: str = "primary"
-    generation: int | None = None
+    generation: Annotated[int, Meta(ge=1, le=999_999_999)] | None = None
     disk: str = "auto"
     wipe: Wipe = "blank"
 
@@ -36,8 +37,8 @@ class Declaration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class ArmRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """For how long, and for how many orders."""
 
-    for_s: float = ARMED_FOR_S
-    orders: int = ORDERS_PER_ARMING
+    for_s: Annotated[float, Meta(gt=0, le=LONGEST_S)] = ARMED_FOR_S
+    orders: Annotated[int, Meta(ge=1, le=100)] = ORDERS_PER_ARMING
 
 
 def read_body(body: bytes, kind: type[T]) -> T:

@@ -169,6 +169,16 @@ async def test_a_body_that_is_no_declaration_is_400(
         assert (await response.json()).keys() == {"error", "hint"}
 
 
+@pytest.mark.parametrize(
+    "told", ['{"for_s": 1e300}', '{"for_s": -1}', '{"orders": 0}', '{"orders": 1e30}']
+)
+async def test_an_arming_that_makes_no_sense_is_400(
+    session: aiohttp.ClientSession, told: str
+) -> None:
+    async with session.post("nodes/standby/arm", data=told) as response:
+        assert response.status == 400
+
+
 async def test_a_body_of_a_mebibyte_is_413(session: aiohttp.ClientSession) -> None:
     async with session.put("nodes/second", data=bytes(1 << 20)) as response:
         assert response.status == 413
