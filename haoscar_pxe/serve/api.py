@@ -100,7 +100,7 @@ class AdministrationApi:
     async def _answer(
         self, request: web.Request, ask: Callable[[bytes], bytes], *, changes: bool = False
     ) -> web.Response:
-        """A body is read only from who has a token, and only where it is for something."""
+        """A body counts only from who has a token, and only where it is for something."""
         token = bearer_token(request)
         who = await asyncio.to_thread(self._administration.administrator, token)
         if who is None:
