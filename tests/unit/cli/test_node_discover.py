@@ -129,16 +129,20 @@ def test_watching_without_a_rule_says_who_appears(config: Path) -> None:
 
 
 def test_watching_is_ended_by_control_c(config: Path) -> None:
-    argv = [sys.executable, "-m", "haoscar_pxe.cli", "--config", str(config), "node", "discover"]
+    program = [sys.executable, "-m", "haoscar_pxe.cli", "--config", str(config), "node", "discover"]
+    argv = ["env", "--default-signal=INT", *program]  # a shell's background jobs ignore it
     watching = subprocess.Popen(
         [*argv, *RULE, "--watch"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     with watching:
         assert watching.stdout is not None
-        assert "r1n03" in [watching.stdout.readline() for _ in MACS][-1]
-        time.sleep(0.1)
-        watching.send_signal(signal.SIGINT)
-        _, said = watching.communicate(timeout=10)
+        try:
+            assert "r1n03" in [watching.stdout.readline() for _ in MACS][-1]
+            time.sleep(0.1)
+            watching.send_signal(signal.SIGINT)
+            _, said = watching.communicate(timeout=10)
+        finally:
+            watching.kill()
     assert (watching.returncode, said) == (0, "3 named\n")
 
 
